@@ -1,0 +1,45 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real sample files that MDEPTH_DATA names; without it the test is skipped, except where CI demands it."""
+    folder = os.environ.get("MDEPTH_DATA")
+    if not folder:
+        if os.environ.get("MDEPTH_REQUIRE") == "all":
+            pytest.fail("MDEPTH_REQUIRE=all, but MDEPTH_DATA is not set")
+        pytest.skip("MDEPTH_DATA is not set: no real sample files")
+    path = Path(folder).expanduser()
+    path = path if path.is_absolute() else ROOT / path
+    if not path.is_dir():
+        pytest.fail(f"MDEPTH_DATA names {folder!r}, which is not a folder")
+    return path
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """A fresh random generator with a fixed seed."""
+    return torch.Generator().manual_seed(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip GPU tests where there is no GPU, with that reason."""
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
