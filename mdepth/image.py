@@ -1,0 +1,179 @@
+"""Operations on image grids: resizing, derivatives (Sobel, forward differences) and structural similarity.
+
+Every convention that changes a published number is an argument here and named at each call: the padding of a
+filter, what ``align_corners`` means for resizing (see :mod:`mdepth.geometry`), and whether shrinking averages
+(``antialias``) or only picks. Derivatives are those of the released codes, not normalised ones: Hu's Sobel
+answers with -8 times the slope per pixel.
+"""
+
+import torch
+from torch.nn import functional as F
+
+from mdepth.shapes import Float, Tensor, check_same_shape
+
+__all__ = [
+    "box_kernel", "forward_differences", "gaussian_kernel", "resize", "sobel", "ssim", "ssim_dissimilarity",
+]  # fmt: skip
+
+# How torch's padding modes are called, by the names that this library uses.
+_PADDINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate"}
+
+
+def resize(
+    image: Float[Tensor, "B C H W"],
+    size: tuple[int, int],
+    *,
+    mode: str = "bilinear",
+    align_corners: bool = False,
+    antialias: bool = False,
+) -> Float[Tensor, "B C h w"]:
+    """The image at another size (height, width).
+
+    ``mode`` "bilinear" or "bicubic": with ``align_corners=False`` the outer *edges* of old and new image
+    coincide (half-pixel rule: OpenCV, PIL, TensorFlow 2); with True the *centres* of the corner pixels do
+    (torch before 0.4, Hu's and DenseDepth's PyTorch code). ``antialias=True`` averages over the pixels that a
+    smaller image's pixel covers, as PIL does; without it shrinking skips pixels. ``mode`` "nearest" takes the
+    pixel whose centre is nearest (torch's "nearest-exact", PIL), and "area" averages whole cells. Depth with
+    missing pixels (0) must be resized by "nearest": every other mode blends the zeros into their neighbours.
+    The same size gives the same tensor back.
+
+    Raises:
+        ValueError: for another mode, or ``align_corners``/``antialias`` with a mode that has no such choice.
+
+    Example:
+        >>> resize(torch.tensor([[[[0.0, 1.0]]]]), (1, 4))
+        tensor([[[[0.0000, 0.2500, 0.7500, 1.0000]]]])
+        >>> resize(torch.tensor([[[[0.0, 3.0]]]]), (1, 4), align_corners=True)
+        tensor([[[[0., 1., 2., 3.]]]])
+    """
+    if mode in ("bilinear", "bicubic"):
+        if image.shape[-2:] == tuple(size):
+            return image
+        return F.interpolate(image, size, mode=mode, align_corners=align_corners, antialias=antialias)
+    if mode not in ("nearest", "area"):
+        raise ValueError(f"mode must be bilinear, bicubic, nearest or area, got {mode!r}")
+    if align_corners or antialias:
+        raise ValueError(f"mode {mode!r} has neither align_corners nor antialias; leave both False")
+    return F.interpolate(image, size, mode={"nearest": "nearest-exact"}.get(mode, mode))
+
+
+def forward_differences(
+    image: Float[Tensor, "B C H W"],
+) -> tuple[Float[Tensor, "B C H W-1"], Float[Tensor, "B C H-1 W"]]:
+    """Differences to the right and lower neighbour: I[v, u+1] - I[v, u] and I[v+1, u] - I[v, u].
+
+    No padding, so each result is one column or one row smaller (the derivative of Eigen & Fergus 2015 and of
+    Monodepth2).
+
+    Example:
+        >>> du, dv = forward_differences(torch.tensor([[[[1.0, 4.0], [2.0, 2.0]]]]))
+        >>> du.flatten().tolist(), dv.flatten().tolist()
+        ([3.0, 0.0], [1.0, -2.0])
+    """
+    return image[..., :, 1:] - image[..., :, :-1], image[..., 1:, :] - image[..., :-1, :]
+
+
+def _filter(image: Tensor, kernel: Tensor, padding: str) -> Tensor:
+    """Cross-correlate every channel with one kernel; padding "valid" gives a smaller image."""
+    height, width = kernel.shape
+    if padding != "valid":
+        if padding not in _PADDINGS:
+            raise ValueError(f"padding must be valid, {', '.join(_PADDINGS)}, got {padding!r}")
+        margin = (width // 2, width // 2, height // 2, height // 2)
+        image = F.pad(image, margin, mode=_PADDINGS[padding])
+    channels = image.shape[1]
+    return F.conv2d(image, kernel.expand(channels, 1, height, width), groups=channels)
+
+
+def sobel(
+    image: Float[Tensor, "B C H W"], *, padding: str = "zeros"
+) -> tuple[Float[Tensor, "B C h w"], Float[Tensor, "B C h w"]]:
+    """Hu's Sobel responses (Sx, Sy): the slopes along x and y, times -8.
+
+    Cross-correlation with [[1,0,-1],[2,0,-2],[1,0,-1]] and with its transpose, not divided by 8. A ramp that
+    rises by s per pixel answers with -8 s. ``padding``: "zeros" as in the released code (a constant map then
+    gets a false edge of 4 times its value all around), "replicate", "reflect", or "valid" (two rows and
+    columns fewer, no invention). Hu et al. 2019, section 3.2 (the gradients inside the loss and the edge
+    metric).
+
+    Example:
+        >>> ramp = 0.01 * torch.arange(5.0).expand(1, 1, 4, 5)
+        >>> sobel(ramp, padding="valid")[0].round(decimals=4).unique()
+        tensor([-0.0800])
+    """
+    across = image.new_tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
+    return _filter(image, across, padding), _filter(image, across.T, padding)
+
+
+def box_kernel(size: int = 3) -> Float[Tensor, "k k"]:
+    """The uniform window: ``size`` x ``size`` weights of 1 / size^2 (Monodepth2's SSIM uses 3).
+
+    Example:
+        >>> box_kernel(2)
+        tensor([[0.2500, 0.2500],
+                [0.2500, 0.2500]], dtype=torch.float64)
+    """
+    return torch.full((size, size), 1.0 / size**2, dtype=torch.float64)
+
+
+def gaussian_kernel(size: int = 11, sigma: float = 1.5) -> Float[Tensor, "k k"]:
+    """The Gaussian window of the original SSIM: weights that sum to 1, ``sigma`` in pixels.
+
+    Example:
+        >>> round(gaussian_kernel().sum().item(), 6)
+        1.0
+    """
+    distance = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    line = torch.exp(-(distance**2) / (2 * sigma**2))
+    line = line / line.sum()
+    return torch.outer(line, line)
+
+
+def ssim(
+    first: Float[Tensor, "B C H W"],
+    second: Float[Tensor, "B C H W"],
+    *,
+    kernel: Float[Tensor, "k k"],
+    padding: str,
+    data_range: float = 1.0,
+    k1: float = 0.01,
+    k2: float = 0.03,
+) -> Float[Tensor, "B C h w"]:
+    """Structural similarity of two images at every pixel and channel, 1 where the windows are identical.
+
+    SSIM = (2 m1 m2 + C1)(2 c12 + C2) / ((m1^2 + m2^2 + C1)(v1 + v2 + C2)), with means, variances E[x^2] -
+    E[x]^2 and covariance weighted by ``kernel`` around the pixel, C1 = (k1 L)^2, C2 = (k2 L)^2, L =
+    ``data_range``. The range matters: DenseDepth uses L = 100 for targets that mostly lie below 10, and then
+    almost every map is "similar". Monodepth2: ``box_kernel(3)``, padding "reflect". TensorFlow and
+    DenseDepth: ``gaussian_kernel(11, 1.5)``, padding "valid". Wang et al. 2004, eq. 13.
+
+    Example:
+        >>> image = torch.rand(1, 3, 8, 8)
+        >>> similarity = ssim(image, image, kernel=box_kernel(3), padding="reflect")
+        >>> similarity.shape, round(similarity.mean().item(), 4)
+        (torch.Size([1, 3, 8, 8]), 1.0)
+    """
+    check_same_shape(first=first, second=second)
+    kernel = kernel.to(first)
+    mean1, mean2 = _filter(first, kernel, padding), _filter(second, kernel, padding)
+    variance1 = _filter(first**2, kernel, padding) - mean1**2
+    variance2 = _filter(second**2, kernel, padding) - mean2**2
+    covariance = _filter(first * second, kernel, padding) - mean1 * mean2
+    C1, C2 = (k1 * data_range) ** 2, (k2 * data_range) ** 2
+    numerator = (2 * mean1 * mean2 + C1) * (2 * covariance + C2)
+    return numerator / ((mean1**2 + mean2**2 + C1) * (variance1 + variance2 + C2))
+
+
+def ssim_dissimilarity(
+    first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"]
+) -> Float[Tensor, "B C H W"]:
+    """Monodepth2's dissimilarity clamp((1 - SSIM) / 2, 0, 1) per pixel and channel: 0 for equal windows.
+
+    Windows of 3 x 3, reflection padding, images in [0, 1]. Monodepth2, eq. 2 (the part under 0.85; the
+    halving is already in here).
+
+    Example:
+        >>> ssim_dissimilarity(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)).mean().round(decimals=3)
+        tensor(0.5000)
+    """
+    return ((1 - ssim(first, second, kernel=box_kernel(3), padding="reflect")) / 2).clamp(0, 1)

@@ -1,0 +1,177 @@
+"""The scale-invariant error: its three forms, the identities of the paper, masks, batches and gradients."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mdepth import losses, metrics
+from mdepth.losses import log_l2_loss, scale_invariant_error, scale_invariant_loss
+
+FORMS = ("aligned", "pairs", "moments")
+
+
+def batch(generator, shape=(3, 1, 4, 5), share=0.7):
+    """Random log depths and a mask, in float64."""
+    log_target = torch.randn(shape, generator=generator, dtype=torch.float64)
+    log_prediction = log_target + 0.5 * torch.randn(shape, generator=generator, dtype=torch.float64)
+    return log_prediction, log_target, torch.rand(shape, generator=generator) < share
+
+
+def row(*values: float):
+    """One image with these log predictions, log target 0, all valid."""
+    d = torch.tensor(values, dtype=torch.float64).reshape(1, 1, 1, -1)
+    return d, torch.zeros_like(d), torch.ones_like(d, dtype=torch.bool)
+
+
+# --- values
+
+
+def test_three_forms_by_hand():
+    """d = (1, 2, 6): mean 3, deviations -2, -1, 3; pairs 1, 5, 4, each twice."""
+    assert scale_invariant_error(*row(1, 2, 6), "aligned").item() == pytest.approx(14 / 3)
+    assert scale_invariant_error(*row(1, 2, 6), "moments").item() == pytest.approx(41 / 3 - 9)
+    assert scale_invariant_error(*row(1, 2, 6), "pairs").item() == pytest.approx(2 * (1 + 25 + 16) / 9)
+
+
+def test_the_printed_pairwise_form_is_twice_the_others(generator):
+    inputs = batch(generator)
+    aligned, pairs, moments = (scale_invariant_error(*inputs, form) for form in FORMS)
+    torch.testing.assert_close(aligned, moments)
+    torch.testing.assert_close(pairs, 2 * moments)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-3, 3), min_size=1, max_size=8), st.floats(-2, 2))
+def test_identities_of_the_paper(values, shift):
+    d, target, valid = row(*values)
+    D = scale_invariant_error(d, target, valid).item()
+    assert scale_invariant_error(d + shift, target, valid).item() == pytest.approx(D, abs=1e-9)
+    assert scale_invariant_loss(d, target, valid, lam=1.0).item() == pytest.approx(D, abs=1e-9)
+    assert scale_invariant_loss(d, target, valid, lam=0.0).item() == pytest.approx(d.square().mean().item())
+    assert -1e-12 <= D <= d.square().mean().item() + 1e-12
+    half = scale_invariant_loss(d, target, valid).item()
+    assert half == pytest.approx((D + d.square().mean().item()) / 2, abs=1e-9)
+
+
+@pytest.mark.parametrize(("lam", "expected"), [(0.0, 9.0), (0.5, 4.5), (1.0, 0.0)])
+def test_a_constant_factor_costs_what_lambda_leaves(lam, expected):
+    assert scale_invariant_loss(*row(3, 3, 3), lam).item() == pytest.approx(expected)
+    assert log_l2_loss(*row(3, 3, 3)).item() == 9.0
+
+
+def test_the_metric_is_the_root_of_the_error(generator):
+    log_prediction, log_target, valid = batch(generator)
+    D = scale_invariant_error(log_prediction, log_target, valid)
+    metric = metrics.per_image("scale_invariant", log_prediction.exp(), log_target.exp(), valid)
+    torch.testing.assert_close(metric, D.sqrt())
+    rmse_log = metrics.per_image("rmse_log", log_prediction.exp(), log_target.exp(), valid)
+    assert (metric <= rmse_log).all()
+
+
+# --- batches
+
+
+def test_mean_weights_images_alike_and_released_by_the_square_of_their_pixels(generator):
+    log_prediction, log_target, valid = batch(generator)
+    single = [
+        scale_invariant_loss(log_prediction[i : i + 1], log_target[i : i + 1], valid[i : i + 1])
+        for i in range(3)
+    ]
+    single = torch.stack(single)
+    weights = valid.sum(dim=(1, 2, 3)).double() ** 2
+    assert len(weights.unique()) > 1
+    mean = scale_invariant_loss(log_prediction, log_target, valid)
+    released = scale_invariant_loss(log_prediction, log_target, valid, reduction="released")
+    torch.testing.assert_close(mean, single.mean())
+    torch.testing.assert_close(released, (weights * single).sum() / weights.sum())
+    one = scale_invariant_loss(log_prediction[:1], log_target[:1], valid[:1], reduction="released")
+    torch.testing.assert_close(one, single[0])
+
+
+def test_images_without_valid_pixels_do_not_count(generator):
+    log_prediction, log_target, valid = batch(generator)
+    valid[1] = False
+    others = [0, 2]
+    for reduction in ("mean", "released"):
+        with_empty = scale_invariant_loss(log_prediction, log_target, valid, reduction=reduction)
+        without = scale_invariant_loss(
+            *(x[others] for x in (log_prediction, log_target, valid)), reduction=reduction
+        )
+        torch.testing.assert_close(with_empty, without)
+    for form in FORMS:
+        assert scale_invariant_error(log_prediction, log_target, valid, form)[1] == 0
+
+
+@pytest.mark.parametrize("reduction", ["mean", "released"])
+def test_a_batch_without_valid_pixels_is_zero_with_zero_gradient(reduction):
+    log_prediction = torch.randn(2, 1, 3, 3, requires_grad=True)
+    log_target = torch.full((2, 1, 3, 3), -math.inf)  # log of missing depth
+    loss = scale_invariant_loss(log_prediction, log_target, log_target > 0, reduction=reduction)
+    assert loss.item() == 0
+    loss.backward()
+    assert log_prediction.grad.eq(0).all()
+
+
+# --- masks
+
+
+@pytest.mark.parametrize("garbage", [math.nan, math.inf, -math.inf, 1e30])
+def test_garbage_outside_the_mask_changes_neither_value_nor_gradient(garbage, generator):
+    log_prediction, log_target, valid = batch(generator)
+    dirty_target = torch.where(valid, log_target, garbage)
+    dirty_prediction = torch.where(valid, log_prediction, garbage)
+    for form in FORMS:
+        clean = scale_invariant_error(log_prediction, log_target, valid, form)
+        assert torch.equal(clean, scale_invariant_error(dirty_prediction, dirty_target, valid, form))
+    for reduction in ("mean", "released"):
+        gradients = []
+        for p, t in ((log_prediction, log_target), (dirty_prediction, dirty_target)):
+            p = p.clone().requires_grad_()
+            scale_invariant_loss(p, t, valid, reduction=reduction).backward()
+            gradients.append(p.grad)
+        assert torch.equal(*gradients)
+        assert gradients[0][~valid].eq(0).all()
+        assert gradients[0][valid].ne(0).any()
+
+
+def test_n_is_the_number_of_valid_pixels():
+    """The most frequent mistake of ports: dividing by all pixels. Half valid, d = 2: 4, not 2."""
+    d = torch.full((1, 1, 2, 4), 2.0)
+    valid = torch.zeros_like(d, dtype=torch.bool)
+    valid[..., :2] = True
+    assert scale_invariant_loss(d, torch.zeros_like(d), valid, lam=0.0).item() == 4.0
+    assert scale_invariant_loss(d, torch.zeros_like(d), valid, lam=0.5).item() == 2.0
+
+
+# --- gradients and bad arguments
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gradients_of_the_error(form, generator):
+    log_prediction, log_target, valid = batch(generator, (2, 1, 3, 3))
+    error = lambda p, t: scale_invariant_error(p, t, valid, form)  # noqa: E731
+    assert torch.autograd.gradcheck(error, (log_prediction.requires_grad_(), log_target.requires_grad_()))
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("reduction", ["mean", "released"])
+def test_gradients_of_the_loss(lam, reduction, generator):
+    log_prediction, log_target, valid = batch(generator, (2, 1, 3, 3))
+    valid[1] = False
+    loss = lambda p: scale_invariant_loss(p, log_target, valid, lam, reduction=reduction)  # noqa: E731
+    assert torch.autograd.gradcheck(loss, log_prediction.requires_grad_())
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="aligned, pairs or moments, got 'pairwise'"):
+        scale_invariant_error(*row(1, 2), "pairwise")
+    with pytest.raises(ValueError, match="mean or released, got 'sum'"):
+        scale_invariant_loss(*row(1, 2), reduction="sum")
+    big = torch.zeros(1, 1, 1, losses.MAX_PAIRS + 1)
+    with pytest.raises(ValueError, match="use moments"):
+        scale_invariant_error(big, big, big == 0, "pairs")
+    with pytest.raises(Exception, match=r"(?s)log_target"):
+        scale_invariant_loss(torch.zeros(2, 1, 3, 3), torch.zeros(2, 3, 3), torch.zeros(2, 1, 3, 3).bool())
