@@ -1,0 +1,262 @@
+"""Reading and writing the files that data sets are made of, with errors that say which file, what was
+expected and what to do.
+
+Reading gives plain arrays in the file's own unit; the data sets turn them into metres. Writing goes to a
+temporary name beside the target and is renamed at the end, so a full disk or a killed process leaves either
+the old file or none, never half of one.
+"""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mdepth.shapes import DataError, Float, Tensor
+
+__all__ = [
+    "atomic_file", "atomic_folder", "codes_to_depth", "read_codes", "read_image", "read_matlab", "read_numbers",
+    "read_pgm", "read_text", "require_files", "to_bytes",
+]  # fmt: skip
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp")
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        DataError: it is missing, unreadable or not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise DataError(
+            f"{path}: expected a text file, found binary content; check that the right file was named"
+        ) from None
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); check the path, or `mdepth data check` the folder"
+        ) from None
+
+
+def read_numbers(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The whitespace-separated numbers of a text file as float64 of the given shape, where -1 leaves one size
+    open.
+
+    Raises:
+        DataError: a word is no finite number, or the count does not fit.
+    """
+    words = read_text(path).split()
+    try:
+        numbers = np.array(words, dtype=np.float64)
+        if not np.isfinite(numbers).all():
+            raise ValueError("NaN or infinity")
+        return numbers.reshape(shape)
+    except ValueError as error:
+        raise DataError(
+            f"{path}: expected finite numbers of shape {shape}, found {len(words)} words ({error}); get the "
+            "file again"
+        ) from None
+
+
+def _open_image(path: Path) -> Any:
+    """The decoded picture; PIL raises SyntaxError for broken PNG chunks and OSError for nearly everything
+    else."""
+    from PIL import Image
+
+    if path.is_file() and path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty (0 bytes), expected an image; copy or download it again")
+    try:
+        picture = Image.open(path)
+        picture.load()
+        return picture
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: the file does not exist; check the folder's layout with `mdepth data check`"
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: is not a readable image ({error}); copy or download it again") from None
+
+
+def read_image(path: Path) -> Float[Tensor, "3 H W"]:
+    """An 8-bit picture as RGB in [0, 1]; a grey one is repeated over the three channels.
+
+    Raises:
+        DataError: the file is missing, empty, truncated, no image, or has 16 bits (a depth map in the wrong
+            place).
+    """
+    picture = _open_image(path)
+    if picture.mode not in ("RGB", "L", "P", "RGBA"):
+        raise DataError(
+            f"{path}: expected an 8-bit colour or grey picture, found mode {picture.mode}; is it a depth map?"
+        )
+    pixels = np.array(picture.convert("RGB"))  # H W 3
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().float().div_(255)
+
+
+def to_bytes(image: Float[Tensor, "3 H W"]) -> np.ndarray:
+    """(H, W, 3) uint8, rounded."""
+    return (image * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+
+
+def read_codes(path: Path, bits: int = 16) -> np.ndarray:
+    """The integers of a one-channel picture of ``bits`` bits, (H, W) uint8 or uint16, in the file's own unit.
+
+    Raises:
+        DataError: the file is unreadable, has several channels, or has another number of bits.
+    """
+    picture = _open_image(path)
+    found = {"L": 8, "P": 8, "I;16": 16, "I;16B": 16, "I": 16}.get(picture.mode)
+    if found is None:
+        raise DataError(
+            f"{path}: expected one channel of {bits} bits, found mode {picture.mode}; is it a colour picture?"
+        )
+    if found != bits:
+        hint = (
+            "8 bits cannot hold metric depth" if found == 8 else "read it with the loader of its own layout"
+        )
+        raise DataError(f"{path}: expected {bits}-bit depth codes, found {found} bits; {hint}")
+    return np.array(picture).astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def codes_to_depth(
+    codes: np.ndarray, metres_per_code: float, path: Path, max_depth: float, invalid: tuple[int, ...] = (0,)
+) -> Float[Tensor, "1 H W"]:
+    """Depth in metres from a picture's integers; ``invalid`` codes become 0.
+
+    Args:
+        codes: (H, W) integers.
+        metres_per_code: the unit, 0.001 for millimetres.
+        path: named in the message.
+        max_depth: the farthest the sensor sees in metres; anything beyond betrays a wrong unit.
+        invalid: codes that stand for "unknown".
+
+    Raises:
+        DataError: depth beyond ``max_depth``.
+    """
+    depth = torch.from_numpy(
+        (codes * float(metres_per_code)).astype(np.float32)
+    )  # 1500 mm are 1.5 m, exactly
+    for code in invalid:
+        depth[torch.from_numpy(codes == code)] = 0
+    if depth.max() > max_depth:
+        raise DataError(
+            f"{path}: depth reaches {depth.max():.2f} m with {metres_per_code:g} m per code, but this sensor "
+            f"ends at {max_depth:g} m; "
+            "the file holds another unit (NYU's labelled PNGs are in 1e-4 m, TUM's in 1/5000 m, KITTI's in "
+            "1/256 m)"
+        )
+    return depth[None]
+
+
+def read_pgm(path: Path, *, swapped: bool = False) -> np.ndarray:
+    """A binary 16-bit PGM (P5, maximum 65535) as (H, W) uint16.
+
+    The format stores the high byte first; NYU's raw Kinect frames have the bytes ``swapped``.
+
+    Raises:
+        DataError: wrong header or length.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    header = re.match(rb"P5\s(?:#[^\n]*\n)*\s*(\d+)\s+(\d+)\s+(\d+)\s", data)
+    if header is None:
+        raise DataError(
+            f"{path}: expected a binary PGM (P5 width height maximum), found {data[:16]!r}; get the file "
+            "again"
+        )
+    width, height, largest = (int(number) for number in header.groups())
+    start, expected = header.end(), 2 * width * height
+    if largest <= 255 or len(data) - start != expected:
+        raise DataError(
+            f"{path}: expected {expected} bytes of 16-bit pixels ({width}x{height}), found "
+            f"{len(data) - start} "
+            f"with maximum {largest}; the file is truncated or not a Kinect frame"
+        )
+    codes = np.frombuffer(data, dtype="<u2" if swapped else ">u2", offset=start)
+    return codes.astype(np.uint16).reshape(height, width)
+
+
+def read_matlab(path: Path, what: str) -> dict[str, Any]:
+    """The variables of a MATLAB 5 file; ``what`` names the expected file in the message.
+
+    Raises:
+        DataError: missing, truncated, or no MATLAB 5 file.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        return loadmat(path)
+    except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
+        raise DataError(f"{path}: is not a readable MATLAB 5 file ({error}); expected {what}") from None
+
+
+def require_files(folder: Path, pattern: str, what: str) -> list[Path]:
+    """The sorted files of a folder that match a pattern, at least one.
+
+    Raises:
+        DataError: the folder is missing or holds none.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: is not a folder; expected {what} ({pattern}); check the path")
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise DataError(f"{folder}: holds no {what} ({pattern}); see data/README.md for the expected layout")
+    return found
+
+
+@contextmanager
+def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A temporary path that becomes ``path`` when the block ends well and vanishes when it does not.
+
+    Raises:
+        DataError: the target exists, its folder cannot be written, or the disk is full.
+    """
+    with _atomic(path, overwrite) as temporary:
+        yield temporary / path.name
+
+
+@contextmanager
+def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A temporary folder that becomes ``path`` when the block ends well and vanishes when it does not.
+
+    Raises:
+        DataError: the target exists, its parent cannot be written, or the disk is full.
+    """
+    with _atomic(path, overwrite) as temporary:
+        target = temporary / path.name
+        target.mkdir()
+        yield target
+
+
+@contextmanager
+def _atomic(path: Path, overwrite: bool) -> Iterator[Path]:
+    """A scratch folder beside ``path``; what it then holds under the name of ``path`` is renamed to
+    ``path``."""
+    if path.exists() and not overwrite:
+        raise DataError(f"{path}: exists already; name another target or pass overwrite=True")
+    scratch = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        yield scratch
+        if path.exists():
+            path.rename(scratch / "replaced")
+        (scratch / path.name).rename(path)
+    except OSError as error:
+        raise DataError(
+            f"{path}: could not be written ({error.strerror or error}); nothing was left behind. "
+            "Free some space or choose a folder that may be written"
+        ) from error
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,25 @@
+"""KITTI: the raw recordings with LiDAR or annotated depth, the odometry sequences, their calibration and
+split lists."""
+
+from mdepth.datasets.kitti.calibration import Calibration, read_calibration, read_calibration_file
+from mdepth.datasets.kitti.odometry import Odometry, read_poses
+from mdepth.datasets.kitti.oxts import T_map_imu, read_oxts
+from mdepth.datasets.kitti.raw import Raw
+from mdepth.datasets.kitti.splits import Frame, parse_split, read_split
+from mdepth.datasets.kitti.velodyne import read_scan, velodyne_depth
+
+__all__ = [
+    "Calibration",
+    "Frame",
+    "Odometry",
+    "Raw",
+    "T_map_imu",
+    "parse_split",
+    "read_calibration",
+    "read_calibration_file",
+    "read_oxts",
+    "read_poses",
+    "read_scan",
+    "read_split",
+    "velodyne_depth",
+]

@@ -1,0 +1,117 @@
+"""What RGB-D recordings have in common: a list of frames, each with an image, a depth file and perhaps a
+pose."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mdepth.datasets.files import read_image
+from mdepth.datasets.sample import DepthDataset, Sample, make_sample
+from mdepth.shapes import DataError, Float, Tensor
+
+__all__ = ["RgbdFrame", "RgbdFrames", "camera_matrix", "rotation_from_quaternion"]
+
+
+@dataclass(frozen=True)
+class RgbdFrame:
+    """One frame: its files, its name, and (4, 4) ``T_world_camera`` and seconds where known."""
+
+    image: Path
+    depth: Path
+    id: str
+    T_world_camera: np.ndarray | None = None
+    time: float | None = None
+
+
+def camera_matrix(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
+    """(3, 3) float64 K; pixel centres at integer coordinates."""
+    return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+
+
+def rotation_from_quaternion(x: float, y: float, z: float, w: float) -> np.ndarray:
+    """(3, 3) rotation of a quaternion in the order x, y, z, w; it is normalised first.
+
+    Raises:
+        ValueError: all four numbers are 0.
+
+    Example:
+        >>> rotation_from_quaternion(0.0, 0.0, 1.0, 1.0).round(6) @ [1.0, 0.0, 0.0]
+        array([0., 1., 0.])
+    """
+    q = np.array([x, y, z, w])
+    if not q.any():
+        raise ValueError("a quaternion of zeros is no rotation")
+    x, y, z, w = q / np.linalg.norm(q)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+class RgbdFrames(DepthDataset):
+    """A recording; subclasses list the frames and read depth, already in the colour camera and in metres.
+
+    Args:
+        folder: where the recording lies; its name becomes the scene.
+        frames: what it holds.
+        K: (3, 3) intrinsics of the colour images.
+
+    Raises:
+        DataError: no frame, or a frame's file is missing.
+    """
+
+    name = "rgbd"
+
+    def __init__(self, folder: Path, frames: Sequence[RgbdFrame], K: np.ndarray) -> None:
+        if not frames:
+            raise DataError(
+                f"{folder}: no frame with image and depth found; data/README.md shows the layout of "
+                f"{self.name}"
+            )
+        absent = [path for frame in frames for path in (frame.image, frame.depth) if not path.exists()]
+        if absent:
+            raise DataError(
+                f"{absent[0]}: missing ({len(absent)} files of {len(frames)} frames); copy the recording "
+                "completely"
+            )
+        self.folder, self.frames, self.K = folder, list(frames), K
+
+    def read_depth(self, path: Path) -> Float[Tensor, "1 H W"]:
+        """The depth map of a frame in metres."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> Sample:
+        frame = self.frames[self.item_index(index)]
+        image, depth = read_image(frame.image), self.read_depth(frame.depth)
+        if image.shape[1:] != depth.shape[1:]:
+            raise DataError(
+                f"{frame.depth}: is {tuple(depth.shape[1:])}, but {frame.image.name} is "
+                f"{tuple(image.shape[1:])}; not a pair"
+            )
+        pose = None if frame.T_world_camera is None else torch.from_numpy(frame.T_world_camera).float()
+        scene, K = self.folder.name, torch.from_numpy(self.K).float()
+        identity = f"{scene}/{frame.id}"
+        return make_sample(image, depth, K, id=identity, scene=scene, T_world_camera=pose, time=frame.time)
+
+    def describe(self) -> dict[str, Any]:
+        """Frames and camera."""
+        return {
+            **super().describe(),
+            "scene": self.folder.name,
+            "frames": [frame.id for frame in self.frames],
+            "K": self.K.tolist(),
+        }
+
+    def files(self) -> Iterable[Path]:
+        """Images and depth maps."""
+        return [path for frame in self.frames for path in (frame.image, frame.depth)]

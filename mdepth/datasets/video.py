@@ -1,0 +1,158 @@
+"""Plain videos: frames without depth, from a file or from a folder of pictures, with intrinsics the reader
+gives.
+
+Video files are decoded by PyAV (``pip install av``), which is loaded only for them.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mdepth.datasets.files import IMAGE_SUFFIXES, read_image
+from mdepth.datasets.sample import DepthDataset, Sample, make_sample
+from mdepth.shapes import DataError, Float, Tensor
+
+__all__ = ["Video", "camera_from_view"]
+
+
+def camera_from_view(height: int, width: int, degrees: float = 60.0) -> Float[Tensor, "3 3"]:
+    """K of a camera that sees ``degrees`` from the left edge to the right edge of the image, square pixels.
+
+    A guess for videos whose camera is unknown; depth predicted with it is known up to a factor.
+
+    Example:
+        >>> camera_from_view(2, 4, 90.0)
+        tensor([[2.0000, 0.0000, 1.5000],
+                [0.0000, 2.0000, 0.5000],
+                [0.0000, 0.0000, 1.0000]])
+    """
+    if not 0 < degrees < 180:
+        raise ValueError(f"the field of view must lie between 0 and 180 degrees, got {degrees:g}")
+    focal = width / 2 / math.tan(math.radians(degrees) / 2)
+    return torch.tensor([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
+
+
+class Video(DepthDataset):
+    """The frames of a video; ``depth`` is 0 everywhere.
+
+    A folder's pictures are read when asked for. A video file is decoded once, from the front up to the frame
+    asked for, so walk through it in order; going back starts again. ``time`` is in seconds.
+
+    Args:
+        path: video file, or folder of pictures (sorted by name).
+        K: (3, 3) intrinsics; a field of view of 60 degrees by default.
+        every: take every n-th frame.
+        fps: frames a second of a folder, for ``time``.
+
+    Raises:
+        DataError: no frame, an undecodable file, or PyAV is missing.
+    """
+
+    name = "video"
+
+    def __init__(
+        self,
+        path: Path | str,
+        K: Float[Tensor, "3 3"] | None = None,
+        every: int = 1,
+        fps: float | None = None,
+    ) -> None:
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}")
+        self.path, self.K, self.every, self.fps = Path(path).expanduser(), K, every, fps
+        self._stream: tuple[int, Iterator[Tensor]] | None = None
+        if self.path.is_dir():
+            self.pictures = [p for p in sorted(self.path.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES][
+                ::every
+            ]
+            self._count = len(self.pictures)
+        else:
+            self.pictures = []
+            frames, rate = _probe(self.path)
+            self._count, self.fps = -(-frames // every), fps or rate
+        if self._count == 0:
+            raise DataError(
+                f"{self.path}: holds no frame; expected a video file or a folder with "
+                f"{', '.join(IMAGE_SUFFIXES)}"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_stream": None}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Sample:
+        i = self.item_index(index)
+        image = read_image(self.pictures[i]) if self.pictures else self._decoded(i * self.every)
+        height, width = int(image.shape[1]), int(image.shape[2])
+        K = self.K.float() if self.K is not None else camera_from_view(height, width)
+        time = i * self.every / self.fps if self.fps else None
+        identity = f"{self.path.stem}/{self.pictures[i].stem if self.pictures else f'{i * self.every:06d}'}"
+        return make_sample(
+            image, torch.zeros(1, height, width), K, id=identity, scene=self.path.stem, time=time
+        )
+
+    def _decoded(self, number: int) -> Float[Tensor, "3 H W"]:
+        """Frame ``number`` of the file, decoding forward from where the last call stopped."""
+        following, stream = self._stream if self._stream is not None else (number + 1, iter(()))
+        if following > number:
+            following, stream = 0, _decode(self.path)
+        self._stream = None
+        for image in stream:
+            following += 1
+            if following == number + 1:
+                self._stream = (following, stream)
+                return image
+        raise DataError(f"{self.path}: ends before frame {number}; the file is truncated, copy it again")
+
+    def describe(self) -> dict[str, Any]:
+        """File name, step and frame rate."""
+        K = None if self.K is None else self.K.tolist()
+        return {**super().describe(), "video": self.path.name, "every": self.every, "fps": self.fps, "K": K}
+
+    def files(self) -> Iterable[Path]:
+        """The video file or the pictures."""
+        return self.pictures or [self.path]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The container of a video file."""
+    try:
+        import av
+    except ImportError:
+        raise DataError(
+            f"{path}: reading video files needs PyAV; `pip install av`, or give a folder of pictures"
+        ) from None
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DataError(
+                    f"{path}: holds no video stream; expected a video file or a folder of pictures"
+                )
+            yield container
+    except (av.FFmpegError, OSError) as error:
+        raise DataError(
+            f"{path}: cannot be decoded ({error}); check that it is a complete video file"
+        ) from None
+
+
+def _probe(path: Path) -> tuple[int, float | None]:
+    """The number of frames (counted where the file does not say) and frames a second."""
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        rate = float(stream.average_rate) if stream.average_rate else None
+        return stream.frames or sum(1 for _ in container.decode(video=0)), rate
+
+
+def _decode(path: Path) -> Iterator[Float[Tensor, "3 H W"]]:
+    """All frames as RGB in [0, 1]."""
+    with _opened(path) as container:
+        for frame in container.decode(video=0):
+            pixels = torch.from_numpy(frame.to_ndarray(format="rgb24"))  # H W 3
+            yield pixels.permute(2, 0, 1).float().div_(255)
