@@ -1,0 +1,60 @@
+"""Every network, by name. A dictionary is all the registry there is: ``build("eigen-coarse-rooms")`` looks
+it up and calls it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from mdepth.models import eigen
+from mdepth.models.contract import DepthNetwork, Layer, count_parameters, layer_sizes
+
+__all__ = ["MODELS", "DepthNetwork", "Entry", "Layer", "build", "count_parameters", "layer_sizes", "names"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network's name card."""
+
+    build: Callable[..., DepthNetwork]
+    """Makes it with random weights; keyword arguments are the network's own."""
+    source: str
+    """The paper, as it is called in every folder."""
+    summary: str
+
+
+MODELS: dict[str, Entry] = {
+    "eigen-coarse-nyu": Entry(
+        partial(eigen.EigenCoarse, eigen.NYU), "eigen", "coarse network at the paper's size for NYU Depth V2"
+    ),
+    "eigen-coarse-kitti": Entry(
+        partial(eigen.EigenCoarse, eigen.KITTI), "eigen", "coarse network at the paper's size for KITTI"
+    ),
+    "eigen-coarse-rooms": Entry(
+        partial(eigen.EigenCoarse, eigen.ROOMS), "eigen", "small coarse network for the synthetic rooms"
+    ),
+    "eigen-coarse-roads": Entry(
+        partial(eigen.EigenCoarse, eigen.ROADS), "eigen", "small coarse network for the synthetic roads"
+    ),
+}
+
+
+def names() -> list[str]:
+    """The names that ``build`` knows, in the order of the book."""
+    return list(MODELS)
+
+
+def build(name: str, **kwargs: Any) -> DepthNetwork:
+    """Make the network called ``name`` with random weights.
+
+    Raises:
+        ValueError: no network has that name; the message lists those that exist.
+
+    Example:
+        >>> build("eigen-coarse-rooms").input_size
+        (92, 124)
+    """
+    if name not in MODELS:
+        raise ValueError(f"unknown network {name!r}; choose one of {', '.join(MODELS)}")
+    return MODELS[name].build(**kwargs)

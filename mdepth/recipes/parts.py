@@ -1,0 +1,108 @@
+"""What several recipes need and none of them is about: real data's folder, batches of any data set, scores
+with baselines.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mdepth.datasets.sample import DepthDataset, Sample, collate
+from mdepth.datasets.transforms import resize
+from mdepth.evaluate import PROTOCOLS, evaluate, mean_depth_baseline, mean_map_baseline
+from mdepth.models import DepthNetwork
+from mdepth.shapes import DataError, Tensor
+
+__all__ = ["InMemory", "data_root", "display", "score", "take"]
+
+
+def data_root() -> Path:
+    """The folder of real data that ``MDEPTH_DATA`` names.
+
+    Raises:
+        DataError: it is not set, or is no folder.
+    """
+    named = os.environ.get("MDEPTH_DATA")
+    if not named:
+        raise DataError(
+            "MDEPTH_DATA is not set: this run needs real data; see data/README.md for where to get them"
+        )
+    path = Path(named).expanduser()
+    if not path.is_dir():
+        raise DataError(f"MDEPTH_DATA: expected a folder, found none at {path}; correct the variable")
+    return path
+
+
+def take(dataset: Any, indices: Sequence[int]) -> dict[str, Any]:
+    """A batch of the named items: by ``dataset.batch`` where there is one, else item by item."""
+    return dataset.batch(indices) if hasattr(dataset, "batch") else collate([dataset[i] for i in indices])
+
+
+class InMemory(DepthDataset):
+    """Some frames of a data set at one size, read once and kept: for small real sets whose frames are slow
+    to read.
+
+    Args:
+        dataset: any data set.
+        indices: which of its frames, in this order.
+        size: (height, width) that image, depth and K are brought to.
+    """
+
+    def __init__(self, dataset: DepthDataset, indices: Iterable[int], size: tuple[int, int]) -> None:
+        self.name, self.indices, self.size = dataset.name, list(indices), size
+        kept = ("image", "depth", "valid", "K")
+        self._items = []
+        for index in self.indices:
+            sample = dataset[index]
+            item = resize({key: sample[key] for key in kept}, *size)  # type: ignore[literal-required]
+            self._items.append({**item, "id": sample["id"], "scene": sample["scene"]})
+        self._fingerprint = dataset.fingerprint()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> Sample:
+        return dict(self._items[self.item_index(index)])  # type: ignore[return-value]
+
+    def describe(self) -> dict[str, Any]:
+        """Which frames at which size."""
+        return {
+            **super().describe(),
+            "indices": self.indices,
+            "size": list(self.size),
+            "files": self._fingerprint,
+        }
+
+
+def score(
+    network: DepthNetwork, train: Any, test: Any, protocol: str, *, device: str = "cpu"
+) -> dict[str, dict[str, Any]]:
+    """Metrics of a network on test data, and of the two answers that need no image, under
+    ``protocol@mean-depth`` and ``protocol@mean-map``: one depth everywhere, and one map for every image,
+    both of the training data.
+    """
+    rules = {name: PROTOCOLS[name] for name in (protocol,)}
+    answers = {
+        protocol: network.predict,
+        f"{protocol}@mean-depth": mean_depth_baseline(train),
+        f"{protocol}@mean-map": mean_map_baseline(train),
+    }
+    found = {key: evaluate(answer, test, rules, device=device)[protocol] for key, answer in answers.items()}
+    fields = ("mean", "pooled", "per_image", "ids", "n_images", "n_pixels")
+    return {key: {field: asdict(scores)[field] for field in fields} for key, scores in found.items()}
+
+
+@torch.no_grad()
+def display(network: DepthNetwork, test: Any, count: int = 6) -> tuple[np.ndarray, list[str]]:
+    """Depth maps of the first ``count`` test images at the network's own resolution (float16), and the
+    images' ids.
+    """
+    samples = [test[i] for i in range(min(count, len(test)))]
+    images: Tensor = torch.stack([sample["image"] for sample in samples])
+    network.eval()
+    depth = network.to_depth(network(network.prepare(images))).clamp(*network.depth_range)
+    return depth[:, 0].cpu().numpy().astype(np.float16), [sample["id"] for sample in samples]

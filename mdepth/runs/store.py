@@ -1,0 +1,189 @@
+"""Where records lie, which runs a profile plans, and how a run becomes a record."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mdepth import recipes, results, weights
+from mdepth.results import Record
+from mdepth.runs.machine import commit, hardware, peak_memory_mb, versions
+from mdepth.runs.run import Run
+
+__all__ = ["folder", "found", "is_stale", "load_or_run", "plan", "reference", "root", "work_folder"]
+
+WEIGHTS = "weights.safetensors"
+
+
+def plan(profile: str, source: str | None = None, *, real: bool | None = None) -> list[Run]:
+    """The runs of a profile, in the order in which they are worth doing: first seeds first.
+
+    Args:
+        profile: ``quick``, ``laptop`` or ``full``.
+        source: only this one's; all by default.
+        real: also the variants on real data; by default where ``MDEPTH_DATA`` is set.
+
+    Raises:
+        ValueError: unknown profile or source.
+
+    Example:
+        >>> {run.profile for run in plan("quick", "eigen", real=False)}
+        {'quick'}
+    """
+    if profile not in recipes.PROFILES:
+        raise ValueError(f"unknown profile {profile!r}; choose one of {', '.join(recipes.PROFILES)}")
+    real = bool(os.environ.get("MDEPTH_DATA")) if real is None else real
+    runs = []
+    for name in [source] if source else recipes.available():
+        recipe = recipes.get(name)
+        runs += [
+            Run(name, variant, profile, seed)
+            for variant, about in recipe.VARIANTS.items()
+            if profile in about.profiles and (real or not about.realdata)
+            for seed in recipe.seeds(variant, profile)
+        ]
+    return sorted(runs, key=lambda run: run.seed)
+
+
+def root() -> Path:
+    """The folder of all records: ``$MDEPTH_RESULTS``, the repository's ``results``, or ``results`` right
+    here.
+    """
+    named = os.environ.get("MDEPTH_RESULTS")
+    if named:
+        return Path(named).expanduser().resolve()
+    repository = Path(__file__).resolve().parent.parent
+    return (repository if (repository / "pyproject.toml").is_file() else Path.cwd()) / "results"
+
+
+def folder(run: Run) -> Path:
+    """Where the record of a run lies: results/<profile>/<source>/<variant>/seed<k>."""
+    return root() / run.profile / run.source / run.variant / f"seed{run.seed}"
+
+
+def work_folder(run: Run) -> Path:
+    """Where a run keeps its checkpoint while it is under way; not committed, gone when it is done."""
+    return root() / ".mdepth" / f"{run.source}-{run.variant}-{run.profile}-seed{run.seed}-{run.identity[:12]}"
+
+
+def found(run: Run) -> Record | None:
+    """The record of a run, if there is one and it is not stale."""
+    place = folder(run)
+    if not place.is_dir():
+        return None
+    record = results.read(place)
+    return None if is_stale(record, run) else record
+
+
+def is_stale(record: Record, run: Run | None = None) -> bool:
+    """Whether the recipe, its settings or its data have changed on purpose since the record was made."""
+    about = record.run
+    try:
+        run = run or Run(about["source"], about["variant"], about["profile"], about["seed"])
+        return about["meaning"] != run.meaning
+    except ValueError:  # the variant is gone
+        return True
+
+
+def load_or_run(run: Run, *, progress: bool = True, say: Callable[[str], None] | None = None) -> Record:
+    """The record of a run: the one that lies there, or else that of running it now.
+
+    Of two processes that ask for the same run, one trains and the other waits and reads. A run that was
+    killed goes on from its last checkpoint. The trained weights lie beside the record as
+    ``weights.safetensors``.
+
+    Args:
+        run: which.
+        progress: show a bar, or lines where no terminal is watching.
+        say: called with a line of text now and then; prints to the standard error stream by default.
+
+    Raises:
+        DataError: real data are needed and not there, or a record is damaged.
+        TrainingDiverged: the training did.
+        OSError: the results cannot be written to.
+    """
+    from filelock import FileLock
+
+    say = say or _say
+    record = found(run)
+    if record is not None:
+        return record
+    locks = root() / ".mdepth" / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"{run.source}-{run.variant}-{run.profile}-seed{run.seed}.lock"):
+        record = found(run)  # another process may have made it while we waited
+        return record if record is not None else _execute(run, progress, say)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _execute(run: Run, progress: bool, say: Callable[[str], None]) -> Record:
+    """Train, evaluate, and write the record."""
+    place, work = folder(run), work_folder(run)
+    say(f"{run}: running")
+    start, begun = time.perf_counter(), datetime.now(UTC)
+    work.mkdir(parents=True, exist_ok=True)
+    outcome = recipes.get(run.source).run(
+        run.settings(), run.seed, folder=work, name=str(run), progress=progress
+    )
+    seconds = time.perf_counter() - start
+    record = Record(_about(run, outcome, seconds, begun), outcome.metrics, _columns(outcome), outcome.samples)
+    weights.save(outcome.network, work / WEIGHTS, about={"run": str(run), "identity": run.identity})
+    results.write(record, place, files={WEIGHTS: work / WEIGHTS})
+    for path in work.iterdir():
+        path.unlink()
+    work.rmdir()
+    say(f"{run}: done in {seconds:.0f} s")
+    return results.read(place)
+
+
+def _columns(outcome: recipes.Outcome) -> dict[str, list[float]]:
+    """The curve, thinned to what a record can hold."""
+    return {
+        name: [float(value) for value in column]
+        for name, column in asdict(outcome.history.thinned(200)).items()
+    }
+
+
+def _about(run: Run, outcome: recipes.Outcome, seconds: float, begun: datetime) -> dict[str, Any]:
+    """run.json."""
+    seconds_column = outcome.history.seconds
+    return {
+        "format": results.FORMAT,
+        "source": run.source,
+        "variant": run.variant,
+        "profile": run.profile,
+        "seed": run.seed,
+        "identity": run.identity,
+        "meaning": run.meaning,
+        "description": run.description(),
+        "commit": commit(),
+        "versions": versions(),
+        "hardware": hardware(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": seconds,
+        "train_seconds": seconds_column[-1] if seconds_column else 0.0,
+        "peak_memory_mb": peak_memory_mb(),
+        "parameters": sum(parameter.numel() for parameter in outcome.network.parameters()),
+        "data": outcome.data,
+        "sample_ids": outcome.sample_ids,
+        "extra": outcome.extra,
+    }
+
+
+def reference(source: str, variant: str, seed: int | None = None) -> list[Record]:
+    """The reference records (profile laptop) of a variant in the order of their seeds; ``is_stale`` says of
+    each if it is.
+
+    Raises:
+        DataError: a record is damaged.
+    """
+    runs = [Run(source, variant, "laptop", number) for number in recipes.get(source).seeds(variant, "laptop")]
+    wanted = [run for run in runs if seed is None or run.seed == seed]
+    return [results.read(folder(run)) for run in wanted if folder(run).is_dir()]

@@ -1,0 +1,129 @@
+"""Properties that every network keeps, and the geometry of crops."""
+
+import pytest
+import torch
+from torch import nn
+
+from mdepth import models
+from mdepth.models.contract import DepthNetwork
+from mdepth.models.eigen import EigenCoarse
+
+SMALL = [name for name in models.names() if name.endswith(("rooms", "roads"))]
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def network(request: pytest.FixtureRequest) -> DepthNetwork:
+    torch.manual_seed(0)
+    return models.build(request.param)
+
+
+def test_names_and_cards() -> None:
+    for name in models.names():
+        entry = models.MODELS[name]
+        assert entry.source in name
+        assert entry.summary
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"unknown network 'eigne'.*eigen-coarse-nyu"):
+        models.build("eigne")
+
+
+def test_gradient_reaches_every_parameter(network: DepthNetwork) -> None:
+    network.train()
+    network(torch.rand(2, 3, *network.input_size)).square().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+    network.zero_grad()
+
+
+@pytest.mark.parametrize("size", [(48, 64), (97, 131), (240, 320)])
+def test_predict_keeps_size_and_range(
+    network: DepthNetwork, size: tuple[int, int], generator: torch.Generator
+) -> None:
+    image = torch.rand(2, 3, *size, generator=generator)
+    depth = network.predict(image)
+    assert depth.shape == (2, 1, *size)
+    low, high = network.depth_range
+    assert depth.min() >= low
+    assert depth.max() <= high
+
+
+def test_predict_is_deterministic_and_treats_images_alike(
+    network: DepthNetwork, generator: torch.Generator
+) -> None:
+    network.train()  # dropout must not show
+    image = torch.rand(3, 3, *network.image_size, generator=generator)
+    together = network.predict(image)
+    assert torch.equal(together, network.predict(image))
+    alone = torch.cat([network.predict(image[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    assert network.training
+
+
+def test_predict_gives_back_the_type_of_the_image(network: DepthNetwork) -> None:
+    assert network.predict(torch.rand(1, 3, 64, 96, dtype=torch.float64)).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (torch.rand(3, 48, 64), r"\(B, 3, H, W\).*add a batch axis"),
+        (torch.rand(1, 1, 48, 64), r"got shape \(1, 1, 48, 64\)"),
+        (torch.zeros(1, 3, 48, 64, dtype=torch.uint8), r"uint8.*divide 8-bit images by 255"),
+        (torch.full((1, 3, 48, 64), 128.0), r"values from 128 to 128"),
+        (torch.full((1, 3, 48, 64), float("nan")), "nan"),
+        (torch.rand(1, 3, 4, 64), "at least 8 x 8"),
+    ],
+)
+def test_predict_refuses_what_is_no_image(network: DepthNetwork, image: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        network.predict(image)
+
+
+class Echo(DepthNetwork):
+    """Returns the red channel of its input's covered part: shows where a prediction is put."""
+
+    native = "depth"
+    metric = True
+    mean, std, depth_range = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.0, 1.0)
+
+    def __init__(self, upsampling: str) -> None:
+        super().__init__(image_size=(20, 30), input_size=(16, 24), covered=(2, 14, 4, 20))
+        self.upsampling = upsampling  # type: ignore[misc]
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :1, 2:14, 4:20]
+
+    def to_depth(self, native: torch.Tensor) -> torch.Tensor:
+        return native
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_prediction_lies_where_the_network_looked(upsampling: str, generator: torch.Generator) -> None:
+    image = torch.rand(1, 3, 20, 30, generator=generator)
+    network = Echo(upsampling)
+    assert network.covers(20, 30) == (4, 16, 7, 23)
+    assert network.covers(40, 60) == (8, 32, 14, 46)
+    depth = network.predict(image)
+    torch.testing.assert_close(depth[..., 4:16, 7:23], image[:, :1, 4:16, 7:23])
+    torch.testing.assert_close(depth[..., 0, 10], image[:, :1, 4, 10])  # outside: the nearest prediction
+    torch.testing.assert_close(depth[..., 19, 29], image[:, :1, 15, 22])
+
+
+@pytest.mark.parametrize("box", [(0, 17, 0, 4), (-1, 4, 0, 4), (4, 4, 0, 4)])
+def test_impossible_geometry_is_refused(box: tuple[int, int, int, int]) -> None:
+    with pytest.raises(ValueError, match="covered"):
+        DepthNetwork(image_size=(20, 30), input_size=(16, 24), covered=box)
+    with pytest.raises(ValueError, match="input_size"):
+        DepthNetwork(image_size=(10, 30), input_size=(16, 24), covered=(0, 4, 0, 4))
+
+
+def test_layer_table_leaves_no_hooks_behind() -> None:
+    network = models.build("eigen-coarse-rooms")
+    rows = models.layer_sizes(network)
+    assert sum(row.parameters for row in rows) == models.count_parameters(network)
+    assert all(not module._forward_hooks for module in network.modules())
+    assert isinstance(network, EigenCoarse)
