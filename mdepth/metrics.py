@@ -24,7 +24,7 @@ import torch
 from torch.nn import functional as F
 
 from mdepth.image import sobel
-from mdepth.shapes import Depth, Float, Tensor, Valid, check_same_shape
+from mdepth.shapes import Bool, Depth, Float, Tensor, Valid, check_same_shape
 
 __all__ = [
     "METRICS", "TERMS", "Errors", "Metric", "Tally", "compute", "edge_scores", "median", "per_image",
@@ -171,19 +171,19 @@ whose tables behave like its root).
 # --- gathering pixels and means -------------------------------------------------------------------
 
 
-def valid_pixels(values: Float[Tensor, "*S"], valid: Tensor) -> Float[Tensor, " N"]:
-    """The values where ``valid``, as a vector.
+def valid_pixels(valid: Bool[Tensor, "*S"], *maps: Float[Tensor, "*S"]) -> tuple[Float[Tensor, " N"], ...]:
+    """The values of every map where ``valid``, as vectors, detached.
 
-    On a CPU through NumPy, which gathers several times faster than torch.
+    On a CPU by way of NumPy, which finds and gathers pixels several times faster than torch.
 
     Example:
-        >>> valid_pixels(torch.tensor([[1.0, 2.0]]), torch.tensor([[False, True]]))
-        tensor([2.])
+        >>> valid_pixels(torch.tensor([[False, True]]), torch.tensor([[1.0, 2.0]]))
+        (tensor([2.]),)
     """
-    values = values.detach()
-    if values.is_cuda:
-        return values[valid]
-    return torch.from_numpy(values.cpu().numpy()[valid.cpu().numpy()])
+    if valid.is_cuda:
+        return tuple(values.detach()[valid] for values in maps)
+    places = np.flatnonzero(valid.cpu().numpy())
+    return tuple(torch.from_numpy(values.detach().cpu().numpy().ravel().take(places)) for values in maps)
 
 
 def median(values: Float[Tensor, " N"]) -> float:
@@ -288,7 +288,7 @@ def _tally(prediction: Depth, target: Depth, valid: Valid, names: Iterable[str] 
     check_same_shape(prediction=prediction, target=target, valid=valid)
     tally = Tally(names)
     for p, t, mask in zip(prediction, target, valid, strict=True):
-        tally.add(valid_pixels(p, mask), valid_pixels(t, mask))
+        tally.add(*valid_pixels(mask, p, t))
     return tally
 
 

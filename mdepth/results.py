@@ -83,7 +83,7 @@ class Record:
     history: dict[str, list[float]]
     """Columns step, loss, lr, seconds."""
     samples: dict[str, np.ndarray] = field(default_factory=dict)
-    """float16 arrays whose first axis follows run["sample_ids"]."""
+    """float16 arrays; the first axis of those called ``prediction...`` follows run["sample_ids"]."""
     folder: Path | None = None
     """Where it was read from."""
 
@@ -333,15 +333,14 @@ def _check_number(value: Any, place: str) -> None:
 
 
 def _check_samples(record: Record, folder: Path) -> None:
-    """Raise unless samples are float16, one for every sample id, and absent where the data were real."""
+    """Raise unless samples are float16, predictions one for every id, and absent where data were real."""
     place, ids = folder / "samples.npz", record.run["sample_ids"]
     if record.run["data"]["real"] and (record.samples or ids):
         raise DataError(
             f"{place}: a run on real data must not keep samples (they are derived from others' images)"
         )
     for name, array in record.samples.items():
-        if array.dtype != np.float16 or len(array) != len(ids):
-            found = f"{array.dtype} of length {len(array)}"
-            raise DataError(
-                f"{place}: {name!r} must be float16 of length {len(ids)} (sample_ids), found {found}"
-            )
+        if array.dtype != np.float16:
+            raise DataError(f"{place}: {name!r} must be float16, found {array.dtype}")
+        if name.startswith("prediction") and len(array) != len(ids):
+            raise DataError(f"{place}: {name!r} must have length {len(ids)} (sample_ids), found {len(array)}")

@@ -236,7 +236,7 @@ def test_streaming_equals_all_at_once(generator):
     valid = torch.rand(5, 1, 4, 4, generator=generator) < 0.7
     tally = mt.Tally()
     for i in range(5):
-        tally.add(mt.valid_pixels(p[i], valid[i]), mt.valid_pixels(t[i], valid[i]))
+        tally.add(*mt.valid_pixels(valid[i], p[i], t[i]))
     for name, expected in mt.compute(p, t, valid).items():
         assert torch.equal(tally.per_image(name), expected)
         assert tally.pooled(name) == mt.pooled(name, p, t, valid)

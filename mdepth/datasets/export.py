@@ -17,7 +17,7 @@ import torch
 from mdepth.datasets.export_kitti import write_kitti_raw
 from mdepth.datasets.files import atomic_file, atomic_folder, to_bytes
 from mdepth.datasets.make3d import GRID
-from mdepth.datasets.sample import DepthDataset, Sample, check_sample
+from mdepth.datasets.sample import Sample, Samples, check_sample
 from mdepth.shapes import DataError, Tensor
 
 __all__ = ["kitti_raw", "make3d", "nyu_mat"]
@@ -27,7 +27,7 @@ _MATLAB_HEADER = b"MATLAB 7.3 MAT-file, written by mdepth".ljust(116) + bytes(8)
 
 
 def nyu_mat(
-    dataset: DepthDataset, path: Path | str, *, test: Sequence[int] | None = None, overwrite: bool = False
+    dataset: Samples, path: Path | str, *, test: Sequence[int] | None = None, overwrite: bool = False
 ) -> Path:
     """Write ``nyu_depth_v2_labeled.mat`` (and ``splits.mat`` beside it) as NYU does: HDF5, MATLAB's axes
     reversed.
@@ -74,7 +74,7 @@ def _write_splits(path: Path, count: int, test: Sequence[int] | None) -> None:
     )
 
 
-def _write_mat(dataset: DepthDataset, path: Path, shape: tuple[int, ...], K: Tensor) -> None:
+def _write_mat(dataset: Samples, path: Path, shape: tuple[int, ...], K: Tensor) -> None:
     """The HDF5 file, sample by sample, with MATLAB's header."""
     import h5py
 
@@ -147,7 +147,7 @@ def same_camera(sample: Sample, size: tuple[int, ...], K: Tensor) -> None:
 
 
 def kitti_raw(
-    dataset: DepthDataset,
+    dataset: Samples,
     root: Path | str,
     *,
     mode: str = "official",
@@ -194,7 +194,7 @@ def _checked(samples: Any, first: Sample) -> Any:
         yield sample
 
 
-def make3d(dataset: DepthDataset, root: Path | str, *, overwrite: bool = False) -> Path:
+def make3d(dataset: Samples, root: Path | str, *, overwrite: bool = False) -> Path:
     """Write the official Make3D layout: ``img-<name>.png`` and ``depth_sph_corr-<name>.mat`` with
     ``Position3DGrid`` (55, 305, 4).
 

@@ -20,8 +20,8 @@ import torch
 from mdepth.shapes import DataError, Float, Tensor
 
 __all__ = [
-    "atomic_file", "atomic_folder", "codes_to_depth", "read_codes", "read_image", "read_matlab", "read_numbers",
-    "read_pgm", "read_text", "require_files", "to_bytes",
+    "atomic_file", "atomic_folder", "codes_to_depth", "read_codes", "read_image", "read_matlab",
+    "read_numbers", "read_pgm", "read_text", "require_files", "to_bytes",
 ]  # fmt: skip
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp")
@@ -249,9 +249,9 @@ def _atomic(path: Path, overwrite: bool) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         yield scratch
-        if path.exists():
+        if path.is_dir():  # a file is replaced in one step, a folder cannot be
             path.rename(scratch / "replaced")
-        (scratch / path.name).rename(path)
+        (scratch / path.name).replace(path)
     except OSError as error:
         raise DataError(
             f"{path}: could not be written ({error.strerror or error}); nothing was left behind. "

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from mdepth.datasets.files import read_codes, read_image, read_matlab, require_files
-from mdepth.datasets.sample import DepthDataset, Sample, make_sample
+from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.datasets.transforms import center_crop
 from mdepth.shapes import DataError, Float, Tensor
 
@@ -97,7 +97,7 @@ class _Photographs(DepthDataset):
         """Names and treatment."""
         return {
             **super().describe(),
-            "names": [name for name, *_ in self.pairs],
+            "names": brief([name for name, *_ in self.pairs]),
             "crop": self.crop,
             "dense": self.dense,
         }

@@ -11,7 +11,6 @@ unit look like a bad network.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -43,8 +42,8 @@ UNITS: dict[str, Unit] = {
 }
 
 
-class Predictions(Sequence[np.ndarray]):
-    """Depth maps, (H, W) float32 each: metres, or up to scale where ``unit.metric`` is False.
+class Predictions:
+    """A sequence of depth maps, (H, W) float32 each: metres, or up to scale where ``unit.metric`` is False.
 
     Zero stands for "no prediction" and stays zero. Reading checks each map: NaN, infinity, negative values
     and maps without any value are errors.
@@ -61,9 +60,7 @@ class Predictions(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return len(self.sources)
 
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return Predictions(self.sources[index], self.unit)
+    def __getitem__(self, index: int) -> np.ndarray:
         path, i, key = self.sources[index]
         numbers = self._load(path, key)
         name = f"{path}" if i is None else f"{path}, map {i}"
@@ -187,7 +184,7 @@ def _choose(path: Path, keys: list[str], key: str | None) -> str:
 
 def _to_depth(numbers: np.ndarray, unit: Unit, name: str) -> np.ndarray:
     """Checked numbers as float32 depth."""
-    values = np.array(numbers, dtype=np.float32)
+    values = np.array(numbers, dtype=np.float64)
     if values.ndim != 2:
         raise DataError(f"{name}: expected one map (H, W), found shape {values.shape}")
     if not np.isfinite(values).all() or (values < 0).any():
@@ -197,5 +194,7 @@ def _to_depth(numbers: np.ndarray, unit: Unit, name: str) -> np.ndarray:
     if not values.any():
         raise DataError(f"{name}: is zero everywhere, so it predicts nothing")
     if unit.inverse:
-        return np.divide(unit.metres, values, out=np.zeros_like(values), where=values > 0)
-    return values * np.float32(unit.metres)
+        values = np.divide(unit.metres, values, out=np.zeros_like(values), where=values > 0)
+    else:
+        values *= unit.metres
+    return values.astype(np.float32)

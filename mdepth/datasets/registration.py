@@ -34,10 +34,14 @@ def z_buffer(columns: np.ndarray, rows: np.ndarray, depth: np.ndarray, height: i
     index = np.floor(rows[inside] + 0.5).astype(np.intp) * width + np.floor(columns[inside] + 0.5).astype(
         np.intp
     )
-    nearest = np.full(height * width, np.inf, dtype=np.float32)
-    np.minimum.at(nearest, index, depth[inside].astype(np.float32))
-    nearest[np.isinf(nearest)] = 0
-    return nearest.reshape(height, width)
+    result = np.zeros((height, width), dtype=np.float32)
+    if index.size:
+        order = np.argsort(index, kind="stable")  # points of one pixel together
+        starts = np.flatnonzero(np.diff(index[order], prepend=-1))
+        result.flat[index[order[starts]]] = np.minimum.reduceat(
+            depth[inside].astype(np.float32)[order], starts
+        )
+    return result
 
 
 def register_depth(

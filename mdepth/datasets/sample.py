@@ -10,14 +10,23 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, NotRequired, Protocol, TypedDict, cast, runtime_checkable
 
 import torch
 from torch.utils.data import Dataset, default_collate
 
 from mdepth.shapes import Bool, DataError, Float, Int, Tensor
 
-__all__ = ["DepthDataset", "Sample", "check_sample", "collate", "file_digest", "make_sample"]
+__all__ = [
+    "DepthDataset",
+    "Sample",
+    "Samples",
+    "brief",
+    "check_sample",
+    "collate",
+    "file_digest",
+    "make_sample",
+]
 
 
 class Sample(TypedDict):
@@ -28,7 +37,8 @@ class Sample(TypedDict):
     ``scene`` names the place. The other keys are there when the source knows them: the camera's pose
     ``T_world_camera``, unit ``normals`` in camera coordinates, ``instances`` (0 = none), the right image of a
     stereo pair with ``T_right_left`` (left-camera points to right-camera points), its measured ``disparity``
-    in pixels (0 = unknown), and the ``time`` in seconds.
+    in pixels (0 = unknown), a ``sensor_depth`` with the holes and errors that a sensor would make, the pixel
+    ``vanishing_point`` (u, v) of the road, and the ``time`` in seconds.
     """
 
     image: Float[Tensor, "3 H W"]
@@ -43,7 +53,18 @@ class Sample(TypedDict):
     image_right: NotRequired[Float[Tensor, "3 H W"]]
     T_right_left: NotRequired[Float[Tensor, "4 4"]]
     disparity: NotRequired[Float[Tensor, "1 H W"]]
+    sensor_depth: NotRequired[Float[Tensor, "1 H W"]]
+    vanishing_point: NotRequired[Float[Tensor, " 2"]]
     time: NotRequired[float]
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Anything with a length whose items are samples: all that exporters and checks ask for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...
 
 
 class DepthDataset(Dataset[Sample]):
@@ -71,11 +92,17 @@ class DepthDataset(Dataset[Sample]):
         return ()
 
     def fingerprint(self) -> str:
-        """The sha256 (64 hex digits) of the description and of the files' names, sizes and (for large files,
-        sampled) contents."""
+        """The sha256 (64 hex digits) of the description, of all files' names and sizes, and of contents.
+
+        Contents are read of at most 256 files, evenly spread, and of large files in samples
+        (``file_digest``): a set of a hundred gigabytes takes seconds.
+        """
         digest = hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode())
-        for path in self.files():
-            digest.update(f"{path.name} {file_digest(path)}".encode())
+        files = list(self.files())
+        step = max(1, len(files) // 256)
+        for number, path in enumerate(files):
+            content = file_digest(path) if number % step == 0 else _size(path)
+            digest.update(f"{path.name} {content}\n".encode())
         return digest.hexdigest()
 
     def item_index(self, index: int) -> int:
@@ -84,6 +111,28 @@ class DepthDataset(Dataset[Sample]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.name}: item {index} of {len(self)}")
         return index % len(self)
+
+
+def brief(names: Sequence[Any]) -> Any:
+    """A list of names for ``describe()``: itself up to eight, beyond that its ends, length and sha256.
+
+    Example:
+        >>> brief(range(3)), brief(range(1000))["length"]
+        ([0, 1, 2], 1000)
+    """
+    names = list(names)
+    if len(names) <= 8:
+        return names
+    digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()
+    return {"first": names[0], "last": names[-1], "length": len(names), "sha256": digest}
+
+
+def _size(path: Path) -> int:
+    """The size of a file in bytes."""
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check that the file exists") from None
 
 
 def file_digest(path: Path, *, whole: int = 1 << 20, blocks: int = 16, block: int = 1 << 16) -> str:
@@ -174,6 +223,7 @@ _KEYS: dict[str, tuple[tuple[int | str, ...], torch.dtype]] = {
     "image_right": ((3, "H", "W"), torch.float32),
     "T_right_left": ((4, 4), torch.float32),
     "disparity": ((1, "H", "W"), torch.float32),
+    "sensor_depth": ((1, "H", "W"), torch.float32),
 }
 _REQUIRED = ("image", "depth", "valid", "K", "id", "scene")
 
@@ -286,7 +336,7 @@ def _check_depth(depth: Tensor, valid: Tensor, name: str, max_depth: float, requ
             f"{name}: depth reaches {known.max():g} m, more than {max_depth:g} m, so its unit is not metres; "
             "divide by 1000 if the file holds millimetres"
         )
-    levels = known.unique()
+    levels = known[:: max(1, known.numel() // 20_000)].unique()  # a sample of the pixels tells
     if levels.numel() >= 8 and torch.equal(levels, levels.round()):
         raise DataError(
             f"{name}: depth holds whole numbers only ({levels.numel()} of them, up to {known.max():g}): file "

@@ -1,16 +1,16 @@
 """Joint transforms of image, depth and camera, as pure functions.
 
 Each takes a sample or a collated batch (the tensors may have a batch axis in front) and returns a new
-dictionary; nothing is changed in place and nothing is drawn at random: the random part is ``augment``, which
-takes a batch and a generator, draws parameters for every image and calls the others. The rules that keep a
-sample true:
+dictionary; nothing is changed in place. The random part is ``augment``, which draws parameters for every
+image of a batch from a generator and calls the others. The rules that keep a sample true:
 
-* images are interpolated (bilinear, antialiased when shrinking); depth, masks, normals and instances never
-are (nearest), because the average of two depths is a surface that is not there; * K follows every change of
-the pixel grid, by the half-pixel rule of ``mdepth.geometry``; * a mirror image is seen by a mirrored camera:
-poses become ``M T M`` with ``M = diag(-1, 1, 1, 1)``, normals change the sign of x, and the right image of a
-stereo pair ends up on the left (its ``T_right_left`` says so); * enlarging the image by s while keeping the
-camera is, to the network, the scene at 1/s of its depth: Eigen et al. 2014, section 3.4.
+- images are interpolated (bilinear, antialiased when shrinking); depth, masks, normals and instances never
+  are (nearest), because the average of two depths is a surface that is not there;
+- K follows every change of the pixel grid, by the half-pixel rule of ``mdepth.geometry``;
+- a mirror image is seen by a mirrored camera: poses become ``M T M`` with ``M = diag(-1, 1, 1, 1)``, normals
+  change the sign of x, and the right image of a stereo pair ends up on the left (``T_right_left`` says so);
+- enlarging the image by s while keeping the camera is, to the network, the scene at 1/s of its depth
+  (Eigen et al. 2014, augmentation).
 """
 
 import math
@@ -33,6 +33,7 @@ __all__ = [
 ]  # fmt: skip
 
 MAPS = ("depth", "valid", "normals", "instances", "disparity", "sensor_depth")
+POINTS = ("vanishing_point",)  # pixel positions (u, v)
 Item = Mapping[str, Any]
 
 
@@ -60,6 +61,12 @@ def _resample(
         )
         result[key] = moved.to(item[key].dtype).reshape(*item[key].shape[:-2], *moved.shape[-2:])
     return result
+
+
+def _move_points(item: Item, scale: tuple[float, float], shift: tuple[float, float]) -> dict[str, Any]:
+    """Pixel positions at ``(p + 0.5) scale - 0.5 + shift``, for (u, v)."""
+    found = {key: item[key] for key in POINTS if key in item}
+    return {k: (p + 0.5) * p.new_tensor(scale) - 0.5 + p.new_tensor(shift) for k, p in found.items()}
 
 
 def resize(item: Item, height: int, width: int, *, sparse: bool = False) -> dict[str, Any]:
@@ -92,6 +99,7 @@ def resize(item: Item, height: int, width: int, *, sparse: bool = False) -> dict
     if sparse:
         result["depth"] = _splat(item["depth"], height, width)
         result["valid"] = result["depth"] > 0
+    result |= _move_points(item, (width / old[1], height / old[0]), (0.0, 0.0))
     if "disparity" in item:
         result["disparity"] = result["disparity"] * (width / old[1])
     if "K" in item:
@@ -126,6 +134,7 @@ def crop(item: Item, top: int, left: int, height: int, width: int) -> dict[str, 
     result = dict(item)
     for key in _grids(item):
         result[key] = item[key][..., top : top + height, left : left + width]
+    result |= _move_points(item, (1.0, 1.0), (float(-left), float(-top)))
     if "K" in item:
         result["K"] = crop_intrinsics(item["K"], left, top)
     return result
@@ -148,6 +157,7 @@ def hflip(item: Item) -> dict[str, Any]:
     result = _without(item, "disparity")  # it would have to change its sign
     for key in _grids(result):
         result[key] = item[key].flip(-1)
+    result |= _move_points(item, (-1.0, 1.0), (float(item["image"].shape[-1]), 0.0))
     if "normals" in item:
         result["normals"] = result["normals"] * result["normals"].new_tensor([-1.0, 1.0, 1.0])[:, None, None]
     if "K" in item:
@@ -211,7 +221,9 @@ def roll(item: Item, degrees: float) -> dict[str, Any]:
     turn[:2, :2] = turn.new_tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     K = item["K"].reshape(-1, 3, 3)
     A = K @ turn[:3, :3].T @ torch.linalg.inv(K)  # target pixels to source pixels
-    result = _affine(_without(item, "image_right", "T_right_left", "disparity"), A, *item["image"].shape[-2:])
+    result = _affine(
+        _without(item, "image_right", "T_right_left", "disparity", *POINTS), A, *item["image"].shape[-2:]
+    )
     if "normals" in result:
         result["normals"] = torch.einsum("ij,...jhw->...ihw", turn[:3, :3], result["normals"])
     if "T_world_camera" in item:
@@ -236,9 +248,6 @@ def _affine(item: Item, A: Float[Tensor, "B 3 3"], height: int, width: int) -> d
     if "valid" in result:
         result["valid"] = result["valid"] & (result["depth"] > 0)
     return result
-
-
-# ---- at random ----
 
 
 @dataclass(frozen=True)

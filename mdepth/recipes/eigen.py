@@ -1,10 +1,11 @@
 """Eigen, Puhrsch and Fergus 2014, the coarse network: one look at the whole image, one depth map.
 
-The whole of it on a page: ``coarse network -> log depth -> mean(d^2) - 0.5 mean(d)^2``, images enlarged, turned, mirrored and
-recoloured on the way in, SGD with momentum and two rates. Section numbers are the paper's (arXiv 1406.2283); "released" is the
-authors' published configuration, where it says what the text does not.
+The whole of it on a page: ``coarse network -> log depth -> mean(d^2) - 0.5 mean(d)^2``, images enlarged,
+turned, mirrored and recoloured on the way in, SGD with momentum and two rates. Section numbers are the
+paper's (arXiv 1406.2283); "released" is the authors' published configuration, where it says what the text
+does not.
 
-Where we differ, and why, stands in ``HYPERPARAMETERS``, row by row.
+Where we differ, and why, stands in ``HYPERPARAMETERS`` (``eigen_paper.py``), row by row.
 """
 
 import math
@@ -21,10 +22,29 @@ from mdepth.datasets.transforms import Augmentation, augment, resize
 from mdepth.datasets.worlds import World, load
 from mdepth.losses import scale_invariant_loss
 from mdepth.models import DepthNetwork, build
-from mdepth.recipes import Claim, HyperParameter, Outcome, Variant
+from mdepth.recipes import Outcome, Variant
+from mdepth.recipes.eigen_paper import CLAIMS, HYPERPARAMETERS
 from mdepth.recipes.parts import InMemory, data_root, display, score, take
 from mdepth.shapes import Float, Tensor
 from mdepth.train import fit, step_seed
+
+__all__ = [
+    "CLAIMS",
+    "HYPERPARAMETERS",
+    "VARIANTS",
+    "VERSION",
+    "Batches",
+    "Schedule",
+    "Settings",
+    "datasets",
+    "describe",
+    "loss",
+    "optimiser",
+    "run",
+    "seeds",
+    "settings",
+    "targets",
+]
 
 VERSION = 1
 
@@ -43,16 +63,18 @@ class Settings:
     """Scenes of the synthetic test set; section 4.1: 654 images of 215 scenes."""
     protocol: str = "worlds"
     """Section 4.3."""
-    steps: int = 1500
+    steps: int = 2000
     """Section 3.4: 2.0 M samples for NYU, 1.5 M for KITTI."""
     batch: int = 32
+    """Section 3.4."""
+    optimiser: Literal["sgd", "adam"] = "sgd"
     """Section 3.4."""
     rate_conv: float = 0.001
     """Section 3.4: convolutions 1 to 5."""
     rate_fc: float = 0.1
     """Section 3.4: fully connected layers 6 and 7."""
     momentum: float = 0.9
-    """Section 3.4."""
+    """Section 3.4; of SGD alone."""
     decay_conv: float = 5e-4
     """Weight decay of the convolutions; released."""
     decay_fc: float = 1e-4
@@ -84,8 +106,11 @@ class Settings:
             raise ValueError("steps, batch, train_size and test_size must be at least 1")
 
 
-ROOMS = Settings("eigen-coarse-rooms", "rooms")
-ROADS = Settings("eigen-coarse-roads", "roads", zoom=(1.0, 1.2), roll=0.0)
+ROOMS = Settings(
+    "eigen-coarse-rooms", "rooms", batch=16, optimiser="adam", rate_conv=0.001, rate_fc=0.001, decay_conv=0.0,
+    decay_fc=0.0, warm_up=20, anneal=True,
+)  # fmt: skip
+ROADS = replace(ROOMS, network="eigen-coarse-roads", data="roads", zoom=(1.0, 1.2), roll=0.0)
 RED_KITCHEN = replace(ROOMS, data="redkitchen")
 NYU = Settings(
     "eigen-coarse-nyu",
@@ -151,7 +176,7 @@ def describe(settings: Settings) -> dict[str, Any]:
 
 
 SPLITS = {
-    "redkitchen": "one video: the first 60 % of the frames train, the next 10 % are left out, the last 30 % test",
+    "redkitchen": "one video: the first 60 % of the frames train, the next 10 % are left out, 30 % test",
     "nyu": "sync frames of the official training scenes; 654 labelled test images",
     "kitti": "Eigen's training drives, both cameras; 697 test frames",
 }
@@ -162,13 +187,14 @@ def _world(settings: Settings, split: str) -> World:
     with torch.device("meta"):  # no weights, only to ask for the size
         height, width = build(settings.network).image_size
     count = settings.train_size if split == "train" else settings.test_size
-    return World(settings.data, split, scenes=count, height=height, width=width)  # type: ignore[arg-type]
+    return World(settings.data, split, scenes=count, height=height, width=width)
 
 
-def datasets(settings: Settings, size: tuple[int, int]) -> tuple[Any, Any]:
+def datasets(settings: Settings, size: tuple[int, int], *, progress: bool = False) -> tuple[Any, Any]:
     """Training and test set; the real ones from the folder that ``MDEPTH_DATA`` names."""
     if settings.data in ("rooms", "roads"):
-        return load(_world(settings, "train"), progress=True), load(_world(settings, "test"), progress=True)
+        train, test = (load(_world(settings, split), progress=progress) for split in ("train", "test"))
+        return train, test
     root = data_root()
     if settings.data == "redkitchen":
         video = rgbd.SevenScenes(root / "rgbd" / "7scenes_redkitchen")
@@ -178,10 +204,11 @@ def datasets(settings: Settings, size: tuple[int, int]) -> tuple[Any, Any]:
         labelled = nyu.Labelled(root / "nyu/nyu_depth_v2_labeled.mat", root / "nyu/splits.mat", "test")
         return nyu.SyncFolder(root / "nyu" / "sync"), labelled
     lists = root / "splits" / "monodepth2"
-    raw = partial(kitti.Raw, root / "kitti" / "raw")
-    return raw(kitti.read_split(lists / "eigen_full" / "train_files.txt")), raw(
-        kitti.read_split(lists / "eigen/test_files.txt")
+    train_frames, test_frames = (
+        kitti.read_split(lists / name) for name in ("eigen_full/train_files.txt", "eigen/test_files.txt")
     )
+    raw = root / "kitti" / "raw"
+    return kitti.Raw(raw, train_frames, size=size), kitti.Raw(raw, test_frames)
 
 
 @dataclass(frozen=True)
@@ -197,7 +224,7 @@ class Batches:
         batch = take(self.dataset, indices.tolist())
         batch = {key: batch[key] for key in ("image", "depth", "valid", "K")}
         if batch["image"].shape[-2:] != self.network.image_size:
-            batch = resize(batch, *self.network.image_size, sparse=self.settings.data == "kitti")
+            batch = resize(batch, *self.network.image_size)
         if self.settings.drop_extremes:
             batch["valid"] = batch["valid"] & inside(batch["depth"])
         batch = augment(batch, self.augmentation(), generator)
@@ -218,7 +245,7 @@ def inside(depth: Float[Tensor, "B 1 H W"]) -> Tensor:
 
 
 def targets(network: DepthNetwork, depth: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Log depth and mask at the network's resolution: every fourth pixel, from the second (released).
+    """Log depth and mask at the network's resolution: every fourth pixel, from the second on (released).
 
     Depth is not averaged: the mean of two sides of an edge is a surface that is not there.
     """
@@ -233,13 +260,16 @@ def loss(network: nn.Module, batch: dict[str, Tensor], *, lam: float) -> Tensor:
 
 
 def optimiser(network: DepthNetwork, settings: Settings) -> torch.optim.Optimizer:
-    """Section 3.4: SGD with momentum, one rate for the convolutions and another for the fully connected layers."""
-    convolutions = [p for name, p in network.named_parameters() if name[:7] in CONVOLUTIONS]
-    rest = [p for name, p in network.named_parameters() if name[:7] not in CONVOLUTIONS]
+    """Section 3.4: SGD with momentum, one rate for the convolutions, another for layers 6 and 7."""
+    parts: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for name, parameter in network.named_parameters():
+        parts[name.startswith(CONVOLUTIONS)].append(parameter)
     groups = [
-        {"params": convolutions, "lr": settings.rate_conv, "weight_decay": settings.decay_conv},
-        {"params": rest, "lr": settings.rate_fc, "weight_decay": settings.decay_fc},
+        {"params": parts[True], "lr": settings.rate_conv, "weight_decay": settings.decay_conv},
+        {"params": parts[False], "lr": settings.rate_fc, "weight_decay": settings.decay_fc},
     ]
+    if settings.optimiser == "adam":
+        return torch.optim.Adam(groups)
     return torch.optim.SGD(groups, momentum=settings.momentum)
 
 
@@ -272,7 +302,7 @@ def run(
     """Train the coarse network, score it beside the mean depth and the mean map, and keep six predictions."""
     with torch.device("meta"):
         size = build(settings.network).image_size
-    train, test = datasets(settings, size)
+    train, test = datasets(settings, size, progress=progress)
     with torch.random.fork_rng():
         torch.manual_seed(step_seed(seed, 0, stream=1_000))
         network = build(settings.network, dropout=settings.dropout, mean_log_depth=mean_log_depth(train))
@@ -302,7 +332,7 @@ LEVELS = {"rooms": "B", "roads": "B", "redkitchen": "d", "nyu": "D", "kitti": "D
 
 
 def keepsakes(network: Any, test: Any) -> tuple[dict[str, Any], list[str]]:
-    """Six predictions, and sixteen of layer 7's templates (the paper's Figure 2), spread evenly by their norm."""
+    """Six predictions, and sixteen of layer 7's templates (Figure 2), evenly spread in order of norm."""
     prediction, ids = display(network, test)
     templates = network.templates()
     order = templates.flatten(1).norm(dim=1).argsort(descending=True)

@@ -3,8 +3,7 @@ with baselines.
 """
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,13 @@ import torch
 
 from mdepth.datasets.sample import DepthDataset, Sample, collate
 from mdepth.datasets.transforms import resize
-from mdepth.evaluate import PROTOCOLS, evaluate, mean_depth_baseline, mean_map_baseline
+from mdepth.evaluate import evaluate, mean_depth_baseline, mean_map_baseline
 from mdepth.models import DepthNetwork
 from mdepth.shapes import DataError, Tensor
+
+Predict = Callable[[Tensor], Tensor]
+BASELINE_IMAGES = 2000
+"""Training images, evenly spread, from which the baselines are averaged."""
 
 __all__ = ["InMemory", "data_root", "display", "score", "take"]
 
@@ -78,22 +81,17 @@ class InMemory(DepthDataset):
         }
 
 
-def score(
-    network: DepthNetwork, train: Any, test: Any, protocol: str, *, device: str = "cpu"
-) -> dict[str, dict[str, Any]]:
+def score(network: DepthNetwork, train: Any, test: Any, protocol: str) -> dict[str, dict[str, Any]]:
     """Metrics of a network on test data, and of the two answers that need no image, under
     ``protocol@mean-depth`` and ``protocol@mean-map``: one depth everywhere, and one map for every image,
     both of the training data.
     """
-    rules = {name: PROTOCOLS[name] for name in (protocol,)}
-    answers = {
+    answers: dict[str, Predict] = {
         protocol: network.predict,
-        f"{protocol}@mean-depth": mean_depth_baseline(train),
-        f"{protocol}@mean-map": mean_map_baseline(train),
+        f"{protocol}@mean-depth": mean_depth_baseline(train, limit=BASELINE_IMAGES),
+        f"{protocol}@mean-map": mean_map_baseline(train, limit=BASELINE_IMAGES),
     }
-    found = {key: evaluate(answer, test, rules, device=device)[protocol] for key, answer in answers.items()}
-    fields = ("mean", "pooled", "per_image", "ids", "n_images", "n_pixels")
-    return {key: {field: asdict(scores)[field] for field in fields} for key, scores in found.items()}
+    return {key: evaluate(answer, test, protocol)[protocol].to_dict() for key, answer in answers.items()}
 
 
 @torch.no_grad()

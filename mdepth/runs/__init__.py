@@ -12,7 +12,17 @@ where it was.
 
 from mdepth.runs.pack import pack, unpack
 from mdepth.runs.run import Run
-from mdepth.runs.store import folder, found, is_stale, load_or_run, plan, reference, root, work_folder
+from mdepth.runs.store import (
+    folder,
+    found,
+    is_stale,
+    load_or_run,
+    plan,
+    publish,
+    reference,
+    root,
+    work_folder,
+)
 
 __all__ = [
     "Run",
@@ -22,6 +32,7 @@ __all__ = [
     "load_or_run",
     "pack",
     "plan",
+    "publish",
     "reference",
     "root",
     "unpack",

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from mdepth import recipes
-from mdepth.runs.store import found, load_or_run, plan
+from mdepth.runs.store import found, load_or_run, plan, publish
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("source", nargs="?", choices=recipes.available(), help="all sources by default")
     parser.add_argument("--variant", help="only this variant")
     parser.add_argument("--list", action="store_true", help="say what is planned and what is there, and stop")
+    parser.add_argument("--publish", action="store_true", help="also put seed 0's weights into the package")
     options = parser.parse_args(arguments)
     runs = [run for run in plan(options.profile, options.source) if options.variant in (None, run.variant)]
     if not runs:
@@ -27,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"[{number}/{len(runs)}] {run}: {'there' if there else 'to do'}", file=sys.stderr, flush=True)
         if not there and not options.list:
             load_or_run(run)
+        if options.publish and run.seed == 0:
+            print(f"written to {publish(run)}", file=sys.stderr)
     return 0
 
 

@@ -9,14 +9,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mdepth import recipes, results, weights
 from mdepth.results import Record
 from mdepth.runs.machine import commit, hardware, peak_memory_mb, versions
 from mdepth.runs.run import Run
+from mdepth.shapes import DataError
 
-__all__ = ["folder", "found", "is_stale", "load_or_run", "plan", "reference", "root", "work_folder"]
+__all__ = [
+    "folder",
+    "found",
+    "is_stale",
+    "load_or_run",
+    "plan",
+    "publish",
+    "reference",
+    "root",
+    "work_folder",
+]
 
 WEIGHTS = "weights.safetensors"
+PUBLISHED_LIMIT = 4_000_000
+"""Bytes that a network may have that comes with the package."""
 
 
 def plan(profile: str, source: str | None = None, *, real: bool | None = None) -> list[Run]:
@@ -102,20 +117,18 @@ def load_or_run(run: Run, *, progress: bool = True, say: Callable[[str], None] |
         say: called with a line of text now and then; prints to the standard error stream by default.
 
     Raises:
-        DataError: real data are needed and not there, or a record is damaged.
+        DataError: real data are needed and not there, or the results cannot be written to.
         TrainingDiverged: the training did.
-        OSError: the results cannot be written to.
+        OSError: the disk is full.
     """
     from filelock import FileLock
 
     say = say or _say
-    record = found(run)
+    record = _usable(run, say)
     if record is not None:
         return record
-    locks = root() / ".mdepth" / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"{run.source}-{run.variant}-{run.profile}-seed{run.seed}.lock"):
-        record = found(run)  # another process may have made it while we waited
+    with FileLock(_locks() / f"{run.source}-{run.variant}-{run.profile}-seed{run.seed}.lock"):
+        record = _usable(run, say)  # another process may have made it while we waited
         return record if record is not None else _execute(run, progress, say)
 
 
@@ -123,17 +136,39 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _usable(run: Run, say: Callable[[str], None]) -> Record | None:
+    """The record of a run, unless there is none, or it is stale, or damaged, which is said."""
+    try:
+        return found(run)
+    except DataError as error:
+        say(f"{run}: the record there cannot be used, so it is made again ({error})")
+        return None
+
+
+def _locks() -> Path:
+    """The folder of the locks, one a run."""
+    locks = root() / ".mdepth" / "locks"
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{root()}: expected a folder that may be written to ({error.strerror}); correct its rights or "
+            "set MDEPTH_RESULTS"
+        ) from None
+    return locks
+
+
 def _execute(run: Run, progress: bool, say: Callable[[str], None]) -> Record:
     """Train, evaluate, and write the record."""
     place, work = folder(run), work_folder(run)
     say(f"{run}: running")
-    start, begun = time.perf_counter(), datetime.now(UTC)
+    start = time.perf_counter()
     work.mkdir(parents=True, exist_ok=True)
     outcome = recipes.get(run.source).run(
         run.settings(), run.seed, folder=work, name=str(run), progress=progress
     )
     seconds = time.perf_counter() - start
-    record = Record(_about(run, outcome, seconds, begun), outcome.metrics, _columns(outcome), outcome.samples)
+    record = Record(_about(run, outcome, seconds), outcome.metrics, _columns(outcome), outcome.samples)
     weights.save(outcome.network, work / WEIGHTS, about={"run": str(run), "identity": run.identity})
     results.write(record, place, files={WEIGHTS: work / WEIGHTS})
     for path in work.iterdir():
@@ -151,7 +186,7 @@ def _columns(outcome: recipes.Outcome) -> dict[str, list[float]]:
     }
 
 
-def _about(run: Run, outcome: recipes.Outcome, seconds: float, begun: datetime) -> dict[str, Any]:
+def _about(run: Run, outcome: recipes.Outcome, seconds: float) -> dict[str, Any]:
     """run.json."""
     seconds_column = outcome.history.seconds
     return {
@@ -175,6 +210,28 @@ def _about(run: Run, outcome: recipes.Outcome, seconds: float, begun: datetime) 
         "sample_ids": outcome.sample_ids,
         "extra": outcome.extra,
     }
+
+
+def publish(run: Run) -> Path:
+    """Put a finished run's weights, in half precision, among those that come with the package, under the
+    network's name.
+
+    Raises:
+        DataError: the run has no record with weights, or the file would be larger than 4 MB.
+    """
+    path = folder(run) / WEIGHTS
+    if found(run) is None or not path.is_file():
+        raise DataError(f"{path}: expected the weights of {run}, found none; run it first")
+    state = weights.read(path)
+    size = sum(2 * tensor.numel() for tensor in state.values())
+    if size > PUBLISHED_LIMIT:
+        raise DataError(
+            f"{path}: {size} bytes in half precision, a published network may have {PUBLISHED_LIMIT}"
+        )
+    about = {"run": str(run), "identity": run.identity, "meaning": run.meaning}
+    target = weights.PRETRAINED / f"{run.settings().network}.safetensors"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return weights.save(state, target, dtype=torch.float16, about=about)
 
 
 def reference(source: str, variant: str, seed: int | None = None) -> list[Record]:

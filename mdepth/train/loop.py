@@ -72,29 +72,26 @@ def fit(
     """Train ``network`` in place for ``steps`` steps and return the curve.
 
     Args:
-        network: any module; its weights are changed.
-        batch_at: ``batch_at(step, generator)`` makes the batch of a step as a dictionary of tensors with the
-            batch axis first. All its randomness comes from ``generator``, so that it is a pure function of
-            step and seed.
-        loss: ``loss(network, batch)`` runs the network and returns one number. Call the network you are
-            handed: on several devices it is a wrapped one.
+        network: any module.
+        batch_at: ``batch_at(step, generator)`` makes a batch, a dictionary of tensors with the batch axis
+            first; all its randomness comes from ``generator``, so that it is a pure function of step and
+            seed.
+        loss: ``loss(network, batch)`` runs the network it is handed (on several devices a wrapped one).
         optimizer: made by the caller, so it may hold groups of parameters with their own rates.
-        steps: number of steps in all, those of an earlier, interrupted call included.
+        steps: in all, those of an earlier, interrupted call included.
         seed: every random choice of the run follows from it.
         folder: where ``checkpoint.pt`` is kept; ``None`` keeps nothing, and nothing can be resumed.
         name: what the progress bar calls this run.
-        schedule: ``schedule(step)`` multiplies every group's rate; ``None`` leaves the rates alone.
+        schedule: ``schedule(step)`` multiplies every group's rate.
         accelerator, devices, precision: as in Lightning Fabric, for example ``"cuda"``, 2, ``"bf16-mixed"``.
-        With several
-            devices, processes are spawned, so ``batch_at`` and ``loss`` must be picklable (functions of a
-            module, partials).
+            Several devices are processes: ``batch_at`` and ``loss`` must then be picklable.
         checkpoint_every: steps between checkpoints; the last step is always kept.
-        prefetch: how many batches threads prepare ahead (0: none). It changes the time, never the result.
-        clip: largest norm of the gradient; ``None`` does not clip.
+        prefetch: batches that threads prepare ahead; changes the time, never the result.
+        clip: largest norm of the gradient.
         diverged_at: a loss this many times the first one (or 1, if that is larger) counts as diverged.
-        on_step: called after every step in the process that logs.
-        progress: show a bar, or lines where nobody is watching a terminal.
-        resume: continue from the folder's checkpoint, if there is one; ``False`` starts anew.
+        on_step: called after every step, in the first process.
+        progress: show a bar, or lines where no terminal is watching.
+        resume: continue from the folder's checkpoint, if there is one.
         description: what the run is; a checkpoint of another description is refused.
 
     Raises:
@@ -104,13 +101,10 @@ def fit(
 
     Example:
         >>> line = nn.Linear(1, 1)
-        >>> def batch_at(step, generator):
-        ...     x = torch.rand(8, 1, generator=generator)
-        ...     return {"x": x, "y": 2 * x}
-        >>> def loss(network, batch):
-        ...     return (network(batch["x"]) - batch["y"]).square().mean()
+        >>> batch = lambda step, generator: {"x": torch.rand(8, 1, generator=generator)}
+        >>> loss = lambda network, batch: (network(batch["x"]) - 2 * batch["x"]).square().mean()
         >>> sgd = torch.optim.SGD(line.parameters(), lr=0.5)
-        >>> history = fit(line, batch_at, loss, sgd, 200, seed=0, progress=False)
+        >>> history = fit(line, batch, loss, sgd, 200, seed=0, progress=False)
         >>> round(line.weight.item(), 1), history.step[-1]
         (2.0, 200)
     """

@@ -72,10 +72,10 @@ class Calibration:
 
 
 def read_calibration_file(path: Path) -> dict[str, np.ndarray]:
-    """The ``key: numbers`` lines of a calibration file; lines without numbers (dates) are left out.
+    """The ``key: numbers`` lines of a calibration file; the line ``calib_time`` is left out.
 
     Raises:
-        DataError: the file is missing or a line has no colon.
+        DataError: the file is missing, or a line has no colon or no numbers.
     """
     entries = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -86,20 +86,22 @@ def read_calibration_file(path: Path) -> dict[str, np.ndarray]:
             raise DataError(
                 f"{path}, line {number}: expected 'key: numbers', found {line[:40]!r}; get the file again"
             )
+        if key.strip() == "calib_time":
+            continue
         try:
             entries[key.strip()] = np.array(values.split(), dtype=np.float64)
         except ValueError:
-            continue  # calib_time and the like
+            found = values.strip()[:40]
+            raise DataError(
+                f"{path}, line {number}: {key} must be numbers, found {found!r}; get the file again"
+            ) from None
     return entries
 
 
 def _matrix(path: Path, entries: dict[str, np.ndarray], key: str, shape: tuple[int, ...]) -> np.ndarray:
     """One entry in its shape, or an error that names file and key."""
     if key not in entries:
-        raise DataError(
-            f"{path}: the entry {key} is missing or is no list of numbers; download the day's calibration "
-            "archive again"
-        )
+        raise DataError(f"{path}: the entry {key} is missing; download the day's calibration archive again")
     values = entries[key]
     if values.size != int(np.prod(shape)) or not np.isfinite(values).all():
         raise DataError(
@@ -130,14 +132,8 @@ def read_calibration(folder: Path) -> Calibration:
     """
     path = folder / "calib_cam_to_cam.txt"
     entries = read_calibration_file(path)
-    cameras = [camera for camera in CAMERAS if f"P_rect_{camera:02d}" in entries]
-    if not {2, 3} & set(cameras):
-        raise DataError(
-            f"{path}: has neither P_rect_02 nor P_rect_03 (the colour cameras); download the day's "
-            "calibration again"
-        )
-    P_rect = {camera: _matrix(path, entries, f"P_rect_{camera:02d}", (3, 4)) for camera in cameras}
-    sizes = {camera: _matrix(path, entries, f"S_rect_{camera:02d}", (2,)).astype(int) for camera in cameras}
+    P_rect = {camera: _matrix(path, entries, f"P_rect_{camera:02d}", (3, 4)) for camera in CAMERAS}
+    sizes = {camera: _matrix(path, entries, f"S_rect_{camera:02d}", (2,)).astype(int) for camera in CAMERAS}
     R_rect_00 = np.eye(4)
     R_rect_00[:3, :3] = _matrix(path, entries, "R_rect_00", (3, 3))
     imu = folder / "calib_imu_to_velo.txt"

@@ -19,7 +19,7 @@ from mdepth.datasets.kitti.calibration import Calibration, read_calibration
 from mdepth.datasets.kitti.oxts import T_map_imu, read_oxts
 from mdepth.datasets.kitti.splits import SIDES, Frame, parse_split
 from mdepth.datasets.kitti.velodyne import read_scan, velodyne_depth
-from mdepth.datasets.sample import DepthDataset, Sample, make_sample
+from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.datasets.transforms import resize
 from mdepth.shapes import DataError, Float, Tensor
 
@@ -216,7 +216,7 @@ class Raw(DepthDataset):
             **super().describe(),
             **options,
             "size": self.size,
-            "frames": [str(frame) for frame in self.frames],
+            "frames": brief([str(frame) for frame in self.frames]),
         }
 
     def files(self) -> Iterable[Path]:

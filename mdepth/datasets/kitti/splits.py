@@ -2,10 +2,11 @@
 
 Four notations are in use for the same thing, and all are understood:
 
-* monodepth2: ``2011_09_26/2011_09_26_drive_0002_sync 69 l`` (folder, frame, side; the frame may be
-zero-padded) * SfMLearner: ``2011_09_26/2011_09_26_drive_0002_sync/image_02/data/0000000069.png`` * monodepth:
-the paths of the left and the right image; the left one counts * BTS: the paths of image and annotated depth,
-and the focal length; the image counts
+- monodepth2: ``2011_09_26/2011_09_26_drive_0002_sync 69 l`` (folder, frame, side; zeros before the frame
+  number are allowed)
+- SfMLearner: ``2011_09_26/2011_09_26_drive_0002_sync/image_02/data/0000000069.png``
+- monodepth: the paths of the left and the right image; the left one counts
+- BTS: the paths of image and annotated depth, and the focal length; the image counts
 """
 
 import re

@@ -1,17 +1,17 @@
-"""LiDAR scans, and the depth maps made of them: as the official evaluation makes them, and as geometry asks
-for.
+"""LiDAR scans, and the depth maps made of them: as the official evaluation makes them, and as geometry asks.
 
 Every published KITTI number on the 697 Eigen test images was computed against depth maps with four
 peculiarities. They are reproduced here (``mode="official"``) because numbers are compared through them, and
 each is absent from ``mode="corrected"``:
 
 1. The pixel is ``round(u) - 1``: the code was written for Matlab's pixel (1, 1), while the calibration counts
-from 0, so depth sits one pixel up and left. 2. Points behind the LiDAR (x < 0) are dropped, instead of points
-behind the camera. 3. Where points share a pixel the nearest stays, but pixels are told apart by ``v (W - 1) +
-u - 1``, which is the same for the last pixel of a row and the first of the next. When both are hit, the one
-hit by the earlier point gets the smaller depth and the other keeps its last point. 4. The exported ground
-truth stores the LiDAR's x (forward distance from the roof, ``vel_depth=True``), about 0.27 m more than the
-camera's z.
+   from 0, so depth sits one pixel up and left.
+2. Points behind the LiDAR (x < 0) are dropped, instead of points behind the camera.
+3. Where points share a pixel the nearest stays, but pixels are told apart by ``v (W - 1) + u - 1``, which is
+   the same for the last pixel of a row and the first of the next. When both are hit, the one hit by the
+   earlier point gets the smaller depth and the other keeps its last point.
+4. The exported ground truth stores the LiDAR's x (forward distance from the roof, ``vel_depth=True``), about
+   0.29 m more than the camera's z.
 """
 
 from pathlib import Path
@@ -107,14 +107,14 @@ def _official_map(
     u, v = np.rint(columns) - 1, np.rint(rows) - 1  # half to even, as NumPy's round
     inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
     u, v, depth = u[inside].astype(np.intp), v[inside].astype(np.intp), depth[inside].astype(np.float32)
-    key = v * (width - 1) + u  # the official index plus one, so that it starts at 0
-    least = np.full(height * (width - 1) + 1, np.inf, dtype=np.float32)
-    np.minimum.at(least, key, depth)
-    order = np.arange(key.size)
-    first = np.empty(least.size, dtype=np.intp)
-    first[key[::-1]] = order[::-1]  # of repeated assignments NumPy keeps the last: here the first point
-    winner = first[key] == order
     result = np.zeros((height, width), dtype=np.float32)
-    result[v, u] = depth
-    result[v[winner], u[winner]] = least[key[winner]]
-    return np.maximum(result, 0, out=result)
+    if not depth.size:
+        return result
+    depth = np.maximum(depth, 0)
+    result[v, u] = depth  # of repeated assignments NumPy keeps the last
+    index = v * (width - 1) + u - 1
+    order = np.argsort(index, kind="stable")  # points of one index together, in their order
+    starts = np.flatnonzero(np.diff(index[order], prepend=-2))
+    first = order[starts]
+    result[v[first], u[first]] = np.minimum.reduceat(depth[order], starts)
+    return result

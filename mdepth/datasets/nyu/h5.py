@@ -9,7 +9,7 @@ import torch
 
 from mdepth.datasets.files import require_files
 from mdepth.datasets.nyu.raw import color_K
-from mdepth.datasets.sample import DepthDataset, Sample, make_sample
+from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.shapes import DataError, Float, Tensor
 
 __all__ = ["H5Frames"]
@@ -48,7 +48,10 @@ class H5Frames(DepthDataset):
 
     def describe(self) -> dict[str, Any]:
         """The frames' names."""
-        return {**super().describe(), "frames": [f"{path.parent.name}/{path.name}" for path in self.paths]}
+        return {
+            **super().describe(),
+            "frames": brief([f"{path.parent.name}/{path.name}" for path in self.paths]),
+        }
 
     def files(self) -> Iterable[Path]:
         """The .h5 files."""

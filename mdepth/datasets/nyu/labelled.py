@@ -10,7 +10,7 @@ import torch
 
 from mdepth.datasets.nyu.mat import check_mat, read_indices, strings
 from mdepth.datasets.nyu.raw import color_K
-from mdepth.datasets.sample import DepthDataset, Sample, make_sample
+from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.shapes import DataError, Float, Tensor
 
 __all__ = ["Labelled"]
@@ -32,9 +32,6 @@ class Labelled(DepthDataset):
 
     Raises:
         DataError: not an HDF5 file, truncated, keys missing, wrong shapes or dtypes, split out of range.
-
-    Example:
-        >>> Labelled("nyu_depth_v2_labeled.mat", "splits.mat", "test")  # doctest: +SKIP
     """
 
     name = "nyu-labelled"
@@ -105,7 +102,12 @@ class Labelled(DepthDataset):
 
     def describe(self) -> dict[str, Any]:
         """Split, kind of depth and the official numbers."""
-        return {**super().describe(), "split": self.split, "depth": self.depth, "numbers": self.numbers}
+        return {
+            **super().describe(),
+            "split": self.split,
+            "depth": self.depth,
+            "numbers": brief(self.numbers),
+        }
 
     def files(self) -> Iterable[Path]:
         """The .mat file."""

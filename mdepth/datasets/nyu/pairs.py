@@ -8,7 +8,7 @@ from typing import Any
 
 from mdepth.datasets.files import codes_to_depth, read_codes, read_image, read_text, require_files
 from mdepth.datasets.nyu.raw import SENSOR_RANGE, color_K
-from mdepth.datasets.sample import DepthDataset, Sample, make_sample
+from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.shapes import DataError, Float, Tensor
 
 __all__ = ["DenseDepthCsv", "LabelledPngs", "SyncFolder"]
@@ -57,7 +57,7 @@ class _Pairs(DepthDataset):
         """The pairs' names."""
         return {
             **super().describe(),
-            "images": [f"{image.parent.name}/{image.name}" for image, _ in self.pairs],
+            "images": brief([f"{image.parent.name}/{image.name}" for image, _ in self.pairs]),
         }
 
     def files(self) -> Iterable[Path]:

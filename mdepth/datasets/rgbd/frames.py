@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mdepth.datasets.files import read_image
-from mdepth.datasets.sample import DepthDataset, Sample, make_sample
+from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.shapes import DataError, Float, Tensor
 
 __all__ = ["RgbdFrame", "RgbdFrames", "camera_matrix", "rotation_from_quaternion"]
@@ -81,7 +81,7 @@ class RgbdFrames(DepthDataset):
                 f"{absent[0]}: missing ({len(absent)} files of {len(frames)} frames); copy the recording "
                 "completely"
             )
-        self.folder, self.frames, self.K = folder, list(frames), K
+        self.folder, self.frames, self.K, self.scene = folder, list(frames), K, folder.name
 
     def read_depth(self, path: Path) -> Float[Tensor, "1 H W"]:
         """The depth map of a frame in metres."""
@@ -99,7 +99,7 @@ class RgbdFrames(DepthDataset):
                 f"{tuple(image.shape[1:])}; not a pair"
             )
         pose = None if frame.T_world_camera is None else torch.from_numpy(frame.T_world_camera).float()
-        scene, K = self.folder.name, torch.from_numpy(self.K).float()
+        scene, K = self.scene, torch.from_numpy(self.K).float()
         identity = f"{scene}/{frame.id}"
         return make_sample(image, depth, K, id=identity, scene=scene, T_world_camera=pose, time=frame.time)
 
@@ -107,8 +107,8 @@ class RgbdFrames(DepthDataset):
         """Frames and camera."""
         return {
             **super().describe(),
-            "scene": self.folder.name,
-            "frames": [frame.id for frame in self.frames],
+            "scene": self.scene,
+            "frames": brief([frame.id for frame in self.frames]),
             "K": self.K.tolist(),
         }
 

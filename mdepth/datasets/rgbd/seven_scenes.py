@@ -53,6 +53,8 @@ class SevenScenes(RgbdFrames):
         self.T_color_depth[0, 3] = COLOR_SHIFT
         frames = [self._frame(image) for image in images[::every]]
         super().__init__(folder, frames, COLOR_K if register else self.K_depth)
+        if folder.name.startswith("seq-"):
+            self.scene = f"{folder.parent.name}_{folder.name}"
 
     def _frame(self, image: Path) -> RgbdFrame:
         """The frame of an image, with its pose."""

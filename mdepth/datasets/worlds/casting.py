@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mdepth.datasets.worlds.solids import KINDS, MISS, TINY, Solids, Vector, dot, enter
+from mdepth.datasets.worlds.solids import FAR, KINDS, MISS, TINY, Solids, Vector, clip, dot, enter
 from mdepth.shapes import Bool, Float, Int, Tensor
 
 BLOCK = 16  # tiles in a row of the batch that lie close together and are tested as one first
@@ -23,8 +23,8 @@ PAIRS_AT_ONCE = 80_000  # ray-solid tests in one call of a kernel: keeps its scr
 class Beams:
     """One pyramid with a rectangular base per bundle, around all its rays.
 
-    At distance s < reach from the apex along the axis, the rays lie within radius + s · slope of the axis,
-    along each of two sides.
+    All rays go from a ball around the apex to points that lie, at distance s < reach along the axis, within
+    s · slope of it along each of two sides.
 
     Attributes:
         apex: metres, in the world.
@@ -91,9 +91,8 @@ def beams_around(
     side = torch.stack([component[rows, farthest] for component in across], dim=1) + TINY
     side = torch.nn.functional.normalize(side - (side * axis).sum(1, keepdim=True) * axis, dim=1)
     other = torch.linalg.cross(axis, side)
-    ball = radius * scale + MISS * (1 - weight)
     widths = (_along(side, across).abs(), _along(other, across).abs(), off.sqrt())
-    slope = torch.stack([(width - ball).amax(1) for width in widths], dim=1) * (1 + 1e-3) + 1e-3
+    slope = torch.stack([width.amax(1) for width in widths], dim=1) * (1 + 1e-3) + 1e-3
     length = (along * weight).amax(1) * (1 + 1e-3) if reach is None else torch.full_like(count, reach)
     length = length - MISS * (count == 0)
     return Beams(apex.expand(len(axis), 3), axis, side, other, slope, length, radius)
@@ -107,25 +106,28 @@ def _along(direction: Float[Tensor, "T 3"], points: Vector) -> Float[Tensor, "T 
 def touches(beams: Beams, i: Int[Tensor, " P"], solids: Solids, m: Int[Tensor, " P"]) -> Bool[Tensor, " P"]:
     """Whether beam ``i`` can touch the bounding box of solid ``m``, for P pairs.
 
-    Inside a box of half-sizes h, every point of the beam at distance s satisfies |oₖ + s dₖ| <= hₖ + radius +
-    s wₖ along each axis k of the box, with o, d the beam's apex and axis and wₖ = Σ slope · |side · axis k|
-    its width as seen along k: six linear inequalities in s, which must have a common solution.
+    At distance s along its axis, a beam is no wider than r + s w - s r / reach as seen along an axis k of the
+    box, where r is its radius and w its slope along k. So its points inside a box of half-sizes h satisfy
+    |oₖ + s dₖ| <= hₖ + r + s (w - r / reach), with o, d the beam's apex and axis: six linear inequalities in
+    s, which must have a common solution between -r and reach. (The r w added to hₖ is for s < 0.)
     """
-    relative = (beams.apex[i] - solids.centre[m])[:, None]  # (P, 1, 3)
-    rotation = solids.rotation[m]
-    origin = (relative @ rotation)[:, 0]
-    frame = torch.stack([beams.axis, beams.side, beams.other], dim=1)[i] @ rotation  # (P, 3 vectors, 3 axes)
-    slope = beams.slope[i]
-    rectangle = slope[:, :1] * frame[:, 1].abs() + slope[:, 1:2] * frame[:, 2].abs()
-    circle = slope[:, 2:] * (1 - frame[:, 0] ** 2).clamp(min=0).sqrt()
-    width = torch.minimum(rectangle, circle)
-    room = solids.half[m] + beams.radius
-    near, far = torch.full_like(slope[:, 0], -beams.radius), beams.reach[i]
-    for sign in (1, -1):
-        steep = sign * frame[:, 0] - width  # steep · s <= rest
-        rest = room - sign * origin
-        far = torch.minimum(far, torch.where(steep > 0, rest / steep.clamp(min=TINY), MISS).amin(1))
-        near = torch.maximum(near, torch.where(steep < 0, rest / steep.clamp(max=-TINY), -MISS).amax(1))
+    table = torch.cat([solids.centre, solids.rotation.flatten(1), solids.half], dim=1)
+    cx, cy, cz, *rotation, h1, h2, h3 = table.index_select(0, m).T.contiguous()
+    reach = beams.reach[:, None]
+    table = torch.cat([beams.apex, beams.axis, beams.side, beams.other, beams.slope, reach], dim=1)
+    ax, ay, az, *frame, widest, far = table.index_select(0, i).T.contiguous()
+    axis, side, other = ((frame[k], frame[k + 1], frame[k + 2]) for k in (0, 3, 6))
+    near, narrowing = torch.full_like(far, -beams.radius), beams.radius / far.clamp(min=TINY)
+    for k, half in enumerate((h1, h2, h3)):
+        column = (rotation[k], rotation[3 + k], rotation[6 + k])
+        origin = dot((ax - cx, ay - cy, az - cz), column)
+        along, across, beside = dot(axis, column), dot(side, column), dot(other, column)
+        rectangle = torch.addcmul(frame[9] * across.abs(), frame[10], beside.abs())
+        circle = widest * (1 - along * along).clamp(min=0).sqrt()
+        width = torch.minimum(rectangle, circle) - narrowing
+        room = half + beams.radius * (1 + widest)
+        near, far = clip(near, far, origin - room, along - width)
+        near, far = clip(near, far, -origin - room, -along - width)
     return near <= far
 
 
@@ -152,8 +154,8 @@ def first_hit(bundles: Bundles, solids: Solids) -> tuple[Float[Tensor, "T R"], I
     for tile, solid, t in pairs:
         claim = (t == nearest.index_select(0, tile)).int() * (solid[:, None] + 1).int() - 1
         row.scatter_reduce_(0, tile[:, None].expand_as(t), claim, "amax")
-    missed = nearest >= 0.5 * MISS
-    return nearest, row.masked_fill(missed, -1).long()
+    missed = nearest > FAR
+    return nearest.masked_fill(missed, MISS), row.masked_fill(missed, -1).long()
 
 
 def blocked(bundles: Bundles, solids: Solids) -> Bool[Tensor, "T R"]:

@@ -1,7 +1,11 @@
 """Worlds as data sets: rendered once into a cache, or on the fly, and read back fast in batches."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+import json
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +50,11 @@ def scene(world: World, index: int) -> Scene:
 
 
 def load(
-    world: World, *, cache: Path | str | bool | None = None, progress: Progress | bool | None = None
+    world: World,
+    *,
+    cache: Path | str | bool | None = None,
+    progress: Progress | bool | None = None,
+    workers: int = 1,
 ) -> "WorldDataset":
     """The data set of a world; rendered into the cache the first time.
 
@@ -56,6 +64,9 @@ def load(
             sample is rendered when it is asked for.
         progress: called as ``progress(done, total)`` after every chunk of frames; True shows a bar.
 
+        workers: processes that render; more than one needs a script guarded by ``if __name__ == "__main__"``,
+            and pays from some hundred frames on.
+
     Raises:
         DataError: if the cache cannot be written, or what lies there is damaged.
     """
@@ -63,17 +74,27 @@ def load(
         return WorldDataset(world, None)
     folder = default_cache() if cache is None or cache is True else Path(cache)
     report = _bar(world) if progress is True else (progress or None)
-    total = world.scenes * world.frames
 
     def chunks(start: int) -> Iterator[Rows]:
-        for begin in range(start, total, CHUNK):
-            indices = range(begin, min(begin + CHUNK, total))
-            yield _stack([render_row(world, index) for index in indices])
-            if report is not None:
-                report(indices[-1] + 1, total)
+        return _render_chunks(world, start, report, workers)
 
     path = load_or_render(folder, world.identity(), world.describe(), array_spec(world), chunks)
     return WorldDataset(world, path)
+
+
+def _render_chunks(world: World, start: int, report: Progress | None, workers: int) -> Iterator[Rows]:
+    """The frames from ``start`` on, :data:`CHUNK` at a time, rendered here or by other processes."""
+    total = world.scenes * world.frames
+    with ExitStack() as stack:
+        each: Callable[..., Iterable[Rows]] = map
+        if workers > 1:
+            context = multiprocessing.get_context("spawn")
+            each = stack.enter_context(ProcessPoolExecutor(workers, mp_context=context)).map
+        for begin in range(start, total, CHUNK):
+            end = min(begin + CHUNK, total)
+            yield _stack(list(each(partial(render_row, world), range(begin, end))))
+            if report is not None:
+                report(end, total)
 
 
 def _bar(world: World) -> Progress:
@@ -252,8 +273,6 @@ class WorldDataset(Dataset):
     def fingerprint(self) -> str:
         """sha256 over all arrays: stored with the cache; on the fly it has to render everything once."""
         if self._fingerprint is None and self.folder is not None:
-            import json
-
             self._fingerprint = json.loads((self.folder / "meta.json").read_text())["sha256"]
         elif self._fingerprint is None:
             self._fingerprint = fingerprint(_stack([render_row(self.world, i) for i in range(len(self))]))

@@ -194,12 +194,8 @@ def desk(b: Builder, rng: np.random.Generator, size: Colour) -> None:
     b.box(glow, (0.49, 0.29, 0.01), x=x, z=0.2 * depth - 0.046, bottom=height + 0.135)
     b.box(dark, (0.4, 0.02, 0.14), x=x, z=-0.2 * depth, bottom=height)
     for _ in range(int(rng.integers(1, 4))):
-        x, z, yaw = (
-            side * rng.uniform(0.15, 0.3) * width,
-            rng.uniform(-0.12, 0.12) * depth,
-            rng.uniform(-0.6, 0.6),
-        )
-        b.box(WHITE, (0.21, 0.012, 0.3), x=x, z=z, bottom=height, yaw=yaw)
+        paper_x, paper_z = side * rng.uniform(0.15, 0.3) * width, rng.uniform(-0.12, 0.12) * depth
+        b.box(WHITE, (0.21, 0.012, 0.3), x=paper_x, z=paper_z, bottom=height, yaw=rng.uniform(-0.6, 0.6))
 
 
 def floor_lamp(b: Builder, rng: np.random.Generator, size: Colour) -> None:

@@ -12,6 +12,8 @@ losses rest on.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -22,10 +24,10 @@ from mdepth.datasets.worlds.shading import Hits, look
 from mdepth.datasets.worlds.solids import MISS, Solids, Vector
 from mdepth.shapes import Float, Int, Tensor
 
-TILE = 8  # pixels; a tile's rays make one bundle
+TILE = 4  # pixels; a tile's rays make one bundle
 SIDE = 4  # tiles; SIDE × SIDE of them make one block
 SUPER = TILE * SIDE
-TILES_AT_ONCE = 8 * BLOCK  # on a CPU, so that the scratch memory of a chunk stays in its cache
+TILES_AT_ONCE = 32 * BLOCK  # on a CPU, so that the scratch memory of a chunk stays in its cache
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,26 @@ def render(
     solids = scene.solids.at(scene.times[frame]).to(device)
     u, v = _tile_pixels(height, width, antialias, device)
     chunk = TILES_AT_ONCE if pose.device.type == "cpu" else len(u)
-    parts = [
-        _render_tiles(scene, solids, K.to(device), pose, part_u, part_v)
-        for part_u, part_v in zip(u.split(chunk), v.split(chunk), strict=True)
-    ]
+    with _one_thread():
+        parts = [
+            _render_tiles(scene, solids, K.to(device), pose, part_u, part_v)
+            for part_u, part_v in zip(u.split(chunk), v.split(chunk), strict=True)
+        ]
     planes = _from_tiles(torch.cat(parts, dim=1), height, width)
     return Rendering(planes[:3], planes[3:4], planes[4:7], planes[7:].round().long())
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: the tensors of a chunk are small, and threads that wait for each other cost more
+    than they give.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _tile_pixels(
@@ -124,19 +140,23 @@ def _render_tiles(
     """Image, depth, normal and instance of some tiles."""
     tiles, samples, pixels = u.shape
     eye = pose[:3, 3]
-    direction = _directions(K, pose, u.flatten(1), v.flatten(1))  # 3 × (T, S P)
+    x, y = (u.flatten(1) - K[0, 2]) / K[0, 0], (v.flatten(1) - K[1, 2]) / K[1, 1]  # (T, S P)
+    direction = _directions(pose, x, y)
     depth, row = first_hit(_camera_bundles(eye, direction), solids)
-    centre = slice(0, pixels)  # sample 0 comes first
-    rest = slice(pixels if samples > 1 else 0, samples * pixels)
-    hit = Hits(eye, _cut(direction, rest), depth[:, rest], row[:, rest], max(1, samples - 1), 1 / K[0, 0])
-    image = encode_srgb(look(scene, solids, hit).unflatten(2, (-1, pixels)).mean(2))
 
-    depth, row = depth[:, centre], row[:, centre]
-    seen = row >= 0
-    middle = Hits(eye, _cut(direction, centre), depth, row, 1, 1 / K[0, 0])
-    normal = torch.stack(middle.surface(solids).normal).view(3, tiles, pixels)
+    def hits(rays: slice) -> Hits:
+        along = (direction[0][:, rays], direction[1][:, rays], direction[2][:, rays])
+        count = (rays.stop - rays.start) // pixels
+        return Hits(eye, along, (x[:, rays], y[:, rays]), depth[:, rays], row[:, rays], count, 1 / K[0, 0])
+
+    centre = hits(slice(0, pixels))  # sample 0 comes first
+    colour = look(scene, solids, hits(slice(pixels if samples > 1 else 0, samples * pixels)))
+    image = encode_srgb(colour.unflatten(2, (-1, pixels)).mean(2))
+    seen = centre.row >= 0
+    normal = torch.stack(centre.surface(solids).normal).view(3, tiles, pixels)
     normal = torch.einsum("wc,wtp->ctp", pose[:3, :3], normal) * seen
-    return torch.cat([image, (depth * seen)[None], normal, (solids.instance[row.clamp(min=0)] * seen)[None]])
+    instances = solids.instance[centre.row.clamp(min=0)] * seen
+    return torch.cat([image, (centre.depth * seen)[None], normal, instances[None]])
 
 
 def _camera_bundles(eye: Tensor, direction: Vector) -> Bundles:
@@ -156,16 +176,10 @@ def _camera_bundles(eye: Tensor, direction: Vector) -> Bundles:
     )
 
 
-def _cut(vector: Vector, rays: slice) -> Vector:
-    """Some of the rays of each tile."""
-    return vector[0][:, rays], vector[1][:, rays], vector[2][:, rays]
-
-
-def _directions(K: Tensor, pose: Tensor, u: Tensor, v: Tensor) -> Vector:
-    """World directions R K⁻¹ (u, v, 1): their length is such that the ray parameter is the depth."""
-    matrix = pose[:3, :3] @ torch.linalg.inv(K)
-    x, y, z = (matrix[i, 0] * u + matrix[i, 1] * v + matrix[i, 2] for i in range(3))
-    return x, y, z
+def _directions(pose: Float[Tensor, "4 4"], x: Tensor, y: Tensor) -> Vector:
+    """World directions R (x, y, 1): their length is such that the ray parameter is the depth."""
+    a, b, c = (pose[i, 0] * x + pose[i, 1] * y + pose[i, 2] for i in range(3))
+    return a, b, c
 
 
 def encode_srgb(linear: Tensor) -> Tensor:

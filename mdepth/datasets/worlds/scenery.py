@@ -21,6 +21,7 @@ from mdepth.datasets.worlds.solids import (
     SPHERE,
     Solids,
     rotation_from_yaw_pitch_roll,
+    rotation_rows,
 )
 from mdepth.datasets.worlds.textures import Material
 from mdepth.shapes import Float, Tensor
@@ -78,6 +79,7 @@ class Scene:
         lights: the lamps that cast shadows.
         T_world_camera: the camera's pose in every frame, (F, 4, 4), camera → world.
         times: seconds, (F,).
+        unit: metres of the world per metre of a texture: 1, or the factor of a scaled scene.
         main_directions: the world directions of the scene's parallel lines: along the road, or along the two
             pairs of a room's walls. Their images are vanishing points.
         switches: textures, shading, shadows, texture_gradient, texture_contrast: how it is to be rendered.
@@ -90,6 +92,7 @@ class Scene:
     air: Air
     T_world_camera: Float[Tensor, "F 4 4"]
     times: tuple[float, ...] = (0.0,)
+    unit: float = 1.0
     main_directions: tuple[Colour, ...] = ((0.0, 0.0, 1.0),)
     switches: dict[str, float] = field(default_factory=dict)
 
@@ -106,8 +109,6 @@ class Scene:
             raise ValueError(f"a scene is scaled by a positive factor, got {factor}")
         poses = self.T_world_camera.clone()
         poses[:, :3, 3] *= factor
-        materials = self.materials.clone()
-        materials[:, 7:9] *= factor
         lights = tuple(
             replace(
                 light,
@@ -120,7 +121,7 @@ class Scene:
         return replace(
             self,
             solids=self.solids.scaled(factor),
-            materials=materials,
+            unit=self.unit * factor,
             lights=lights,
             air=replace(self.air, haze=self.air.haze / factor),
             T_world_camera=poses,
@@ -184,12 +185,14 @@ class Builder:
             -(base + bottom + 0.5 * size[1]),
             z0 - math.sin(turn) * x + math.cos(turn) * z,
         )
-        rotation = rotation_from_yaw_pitch_roll(turn + yaw, pitch, roll)
+        rotation = rotation_rows(turn + yaw, pitch, roll)
         half = tuple(max(0.5 * s, 1e-4) for s in size)
         if not 0 <= min(taper) <= max(taper) <= 1:
             raise ValueError(
                 f"taper must lie in [0, 1], got {taper}; to widen a solid towards its top, turn it over"
             )
+        if kind not in (CONE, FRUSTUM):
+            taper = (0.0, 0.0)
         index = self.material_numbers.setdefault(material, len(self.material_numbers))
         instance = len(self.labels) - 1
         self.rows.append(
@@ -212,7 +215,7 @@ class Builder:
         self.add(kind, material, (diameter, height, diameter), taper=(taper, taper), **place)
 
     def wedge(self, material: Material, size: Colour, taper: tuple[float, float], **place) -> None:
-        """A box that narrows towards its top by the factors ``taper`` along x and z: roofs, cabins, cushions."""
+        """A box that narrows towards its top by ``taper`` along x and z: roofs, cabins, cushions."""
         self.add(FRUSTUM, material, size, taper=taper, **place)
 
     def materials(self) -> Float[Tensor, "K 12"]:
@@ -220,14 +223,14 @@ class Builder:
         return torch.tensor([material.row() for material in self.material_numbers], dtype=torch.float32)
 
     def solids(self, without: set[str] | frozenset[str] = frozenset()) -> Solids:
-        """The table of all that was added, but for the groups in ``without``; instances keep their numbers."""
+        """The table of what was added, but for the groups in ``without``; instances keep their numbers."""
         rows = [row for row in self.rows if self.groups[row[6]] not in without]
         columns = list(zip(*rows, strict=True))
         kind, centre, rotation, half, taper, material, instance, velocity, opaque = columns
         return Solids(
             kind=torch.tensor(kind),
             centre=torch.tensor(centre, dtype=torch.float32),
-            rotation=torch.stack(rotation),
+            rotation=torch.tensor(rotation, dtype=torch.float32),
             half=torch.tensor(half, dtype=torch.float32),
             taper=torch.tensor(taper, dtype=torch.float32),
             material=torch.tensor(material),

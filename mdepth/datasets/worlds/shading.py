@@ -21,7 +21,7 @@ from mdepth.shapes import Bool, Float, Int, Tensor
 
 BIAS = 5e-4  # shadow rays start this far off the surface, as a fraction of the depth
 IMAGE_PLANE = 3.0  # metres: where textures are painted when they are not to shrink with distance
-FAR = 1e4  # metres: where a ray that hits nothing is taken to end
+SKY = 1e4  # metres: where a ray that hits nothing is taken to end
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Hits:
     Attributes:
         eye: where all rays start.
         direction: their directions, three of (T, R).
+        plane: where they cross the camera's image plane at depth 1, two of (T, R).
         depth: ray parameter of the hit.
         row: row of the solid, -1 for the sky.
         samples: R is this many samples, sample by sample, of the tile's pixels; each sample takes its own
@@ -40,6 +41,7 @@ class Hits:
 
     eye: Float[Tensor, " 3"]
     direction: Vector
+    plane: tuple[Tensor, Tensor]
     depth: Float[Tensor, "T R"]
     row: Int[Tensor, "T R"]
     samples: int
@@ -47,7 +49,7 @@ class Hits:
 
     def point(self) -> Vector:
         """Where the rays end, in the world."""
-        end = self.depth.clamp(max=FAR)
+        end = self.depth.clamp(max=SKY)
         x, y, z = (torch.addcmul(self.eye[i], self.direction[i], end) for i in range(3))
         return x, y, z
 
@@ -84,15 +86,16 @@ def _reflectance(
 ) -> Float[Tensor, "3 T R"]:
     """The colours of the surfaces themselves. ``cosine`` is that of the angle between ray and normal."""
     on, shape = scene.switches, cosine.shape
-    u, v = surface.u, surface.v
-    footprint = (hits.depth.clamp(max=FAR) * hits.pixel * cosine.clamp(min=0.04).rsqrt()).flatten()
+    scale = 1 / scene.unit
+    u, v, width, height = (scale * x for x in (surface.u, surface.v, surface.width, surface.height))
+    footprint = (hits.depth.clamp(max=SKY) * hits.pixel * cosine.clamp(min=0.04).rsqrt()).flatten() * scale
     if not on.get("texture_gradient", 1):  # painted on a plane at a fixed distance: equally fine near and far
-        u = hits.direction[0].flatten() * IMAGE_PLANE + 50
-        v = hits.direction[1].flatten() * IMAGE_PLANE + 50
+        u, v = (IMAGE_PLANE * x.flatten() for x in hits.plane)
+        u, v = u.remainder(width.clamp(min=1e-3)), v.remainder(height.clamp(min=1e-3))
         footprint = torch.ones_like(u) * hits.pixel * IMAGE_PLANE
     materials, rows = scene.materials.to(u.device), material.flatten()
     scale_u, scale_v, amount, seed = (materials[:, i].contiguous().take(rows) for i in (7, 8, 9, 10))
-    patch = Patch(u, v, surface.width, surface.height, footprint, scale_u, scale_v, amount, seed)
+    patch = Patch(u, v, width, height, footprint, scale_u, scale_v, amount, seed)
     contrast = on.get("texture_contrast", 1.0) if on.get("textures", 1) else 0.0
     return paint(patch, materials, rows, contrast).view(3, *shape)
 
@@ -117,7 +120,7 @@ def _lamp(lamp: Light, solids: Solids, hits: Hits, normal: Vector, shadows: bool
     if shadows:
         lit = (strength > 0) & (hits.row >= 0)
         start = tuple(
-            torch.addcmul(p, n, BIAS * hits.depth.clamp(max=FAR)) for p, n in zip(point, normal, strict=True)
+            torch.addcmul(p, n, BIAS * hits.depth.clamp(max=SKY)) for p, n in zip(point, normal, strict=True)
         )
         strength = strength * ~_hidden(lamp, solids, (start[0], start[1], start[2]), (x, y, z), lit)
     if math.isfinite(lamp.reach):

@@ -63,9 +63,9 @@ def walls_of(room: Room) -> list[tuple[float, float, float, float]]:
     """(x, z, yaw, length) of the middle of each wall's foot; in its own frame a wall lies behind z = 0."""
     w, d = room.width, room.depth
     return [
-        (0, d, 0, w),
+        (0.0, d, 0.0, w),
         (0.5 * w, 0.5 * d, math.pi / 2, d),
-        (0, 0, math.pi, w),
+        (0.0, 0.0, math.pi, w),
         (-0.5 * w, 0.5 * d, -math.pi / 2, d),
     ]
 
@@ -173,7 +173,7 @@ def _door(b: Builder, room: Room, rng: np.random.Generator, width: float) -> Non
         "door",
         colour,
         times(colour, 1.15),
-        (1, 1),
+        (1.0, 1.0),
         1.0,
         float(rng.integers(1, 200)),
     )

@@ -29,6 +29,7 @@ from mdepth.shapes import Float, Int, Tensor
 BOX, SPHERE, CYLINDER, CONE, FRUSTUM = range(5)
 KINDS = ("box", "sphere", "cylinder", "cone", "frustum")
 MISS = 1e30  # the "distance" of a ray that misses; finite, so that arithmetic on it never makes a NaN
+FAR = 1e20  # metres; whatever is farther is a miss (one by a hair's breadth comes out a little below MISS)
 TINY = 1e-12
 
 Vector = tuple[
@@ -110,7 +111,7 @@ def enter(kind: int, origin: Vector, direction: Vector, taper: tuple[Tensor, Ten
     # no entry in front of the camera: push t out of sight (arithmetic, because torch.where takes ten times as
     # long on a CPU)
     none = (near - far).clamp(min=0) + (TINY - near).clamp(min=0)
-    return torch.add(near, none, alpha=MISS).clamp(max=MISS)
+    return torch.add(near, none, alpha=1e37).clamp(max=MISS)
 
 
 def _box_interval(origin: Vector, direction: Vector, taper: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -197,11 +198,8 @@ def _cone_interval(origin: Vector, direction: Vector, taper: tuple[Tensor, Tenso
 def _frustum_interval(
     origin: Vector, direction: Vector, taper: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """t inside six planes. For a plane value f(t) = f₀ + t f₁ (inside where f <= 0), entering planes have f₁
-    < 0.
-    """
+    """t inside six planes."""
     (ox, oy, oz), (dx, dy, dz) = origin, direction
-    near: Tensor | None = None
     k1, k2 = 0.5 * taper[0], 0.5 * taper[1]
     w1, w2 = 1 - k1 * (1 - oy), 1 - k2 * (1 - oy)
     planes = (
@@ -209,17 +207,28 @@ def _frustum_interval(
         (oz - w2, dz - k2 * dy), (-oz - w2, -dz - k2 * dy),
         (oy - 1, dy), (-oy - 1, -dy),
     )  # fmt: skip
-    for f0, f1 in planes:
-        entry = f0 / (-f1).clamp(
-            min=TINY
-        )  # not entering: +huge where outside (a miss), -huge where inside (no bound)
-        leave = f0.abs().clamp(min=TINY) / f1.clamp(min=TINY)  # not leaving: +huge (no bound)
-        if near is None:
-            near, far = entry, leave
-        else:
-            near, far = torch.maximum(near, entry), torch.minimum(far, leave)
-    assert near is not None  # six planes
+    near, far = torch.full_like(dx, -MISS), torch.full_like(dx, MISS)
+    for value, slope in planes:
+        near, far = clip(near, far, value, slope)
     return near, far
+
+
+def clip(near: Tensor, far: Tensor, value: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+    """The part of the interval [near, far] of t where value + t · slope <= 0.
+
+    Edge cases: an empty interval comes back with near > far; without a condition (slope 0, value <= 0) it is
+        unchanged.
+
+    Example:
+        >>> low, high = clip(torch.tensor(0.0), torch.tensor(9.0), torch.tensor(-4.0), torch.tensor(2.0))
+        >>> low.item(), high.item()
+        (0.0, 2.0)
+    """
+    # the bound that does not apply becomes huge by a division by TINY; so does near where value > 0 and slope
+    # >= 0: nothing is left
+    entry = value / (-slope).clamp(min=TINY)
+    leave = value.abs().clamp(min=TINY) / slope.clamp(min=TINY)
+    return torch.maximum(near, entry), torch.minimum(far, leave)
 
 
 _INTERVALS = (_box_interval, _sphere_interval, _cylinder_interval, _cone_interval, _frustum_interval)
@@ -243,14 +252,17 @@ def rotation_from_yaw_pitch_roll(yaw: float, pitch: float = 0.0, roll: float = 0
     Angles in radians. The columns are the turned x (right), y (down) and z (forward) axes.
 
     Example:
-        >>> rotation_from_yaw_pitch_roll(torch.pi / 2)[:, 2].round().tolist()  # forward now points right
-        [1.0, 0.0, 0.0]
+        >>> rotation_from_yaw_pitch_roll(torch.pi / 2)[0, 2].item()  # forward now points right
+        1.0
     """
+    return torch.tensor(rotation_rows(yaw, pitch, roll))
+
+
+def rotation_rows(yaw: float, pitch: float, roll: float) -> list[list[float]]:
+    """The rows of :func:`rotation_from_yaw_pitch_roll` as plain numbers, for tables of many."""
     cy, sy, cp, sp, cr, sr = (f(angle) for angle in (yaw, pitch, roll) for f in (math.cos, math.sin))
-    return torch.tensor(
-        [
-            [cy * cr + sy * sp * sr, -cy * sr + sy * sp * cr, sy * cp],
-            [cp * sr, cp * cr, -sp],
-            [-sy * cr + cy * sp * sr, sy * sr + cy * sp * cr, cy * cp],
-        ]
-    )
+    return [
+        [cy * cr + sy * sp * sr, -cy * sr + sy * sp * cr, sy * cp],
+        [cp * sr, cp * cr, -sp],
+        [-sy * cr + cy * sp * sr, sy * sr + cy * sp * cr, cy * cp],
+    ]

@@ -64,8 +64,8 @@ def load_or_render(
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot keep the rendered world there: {error.strerror or error}. It needs "
-                f"{_size(spec) / 1e6:.0f} MB in a folder that may be written: free some space, set MDEPTH_CACHE "
-                "to another folder, or pass cache=False to render on the fly"
+                f"{_size(spec) / 1e6:.0f} MB in a folder that may be written: free some space, set "
+                "MDEPTH_CACHE to another folder, or pass cache=False to render on the fly"
             ) from error
     check(folder, spec)
     return folder

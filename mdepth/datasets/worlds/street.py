@@ -154,7 +154,7 @@ def house(b: Builder, rng: np.random.Generator, size: Colour, detail: bool = Tru
         b.box(stone, (width + 0.15, 0.25, depth + 0.15), z=0.5 * depth, bottom=3.2)
         if rng.random() < 0.5:
             b.box(stone, (0.4 * width, 1.8, 0.4 * depth), z=0.6 * depth, bottom=height + 0.35)
-    door = Material("door", pick(rng, PAINTS), pick(rng, PAINTS), (1, 1), 1.0, _seed(rng))
+    door = Material("door", pick(rng, PAINTS), pick(rng, PAINTS), (1.0, 1.0), 1.0, _seed(rng))
     b.box(door, (1.1, 2.2, 0.1), x=rng.uniform(-0.35, 0.35) * width, bottom=0.05)
     if detail and height > 8.5 and rng.random() < 0.6:  # balconies
         for storey in range(1, int(height / 3)):

@@ -57,7 +57,7 @@ class Material:
 
     def row(self) -> list[float]:
         """The material as twelve numbers: pattern, a, b, scale, amount, seed, emission."""
-        number = list(PATTERNS).index(self.pattern)
+        number = float(list(PATTERNS).index(self.pattern))
         return [number, *self.a, *self.b, *self.scale, self.amount, self.seed, self.emission]
 
 

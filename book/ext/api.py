@@ -1,0 +1,68 @@
+"""API pages from docstrings that are written as plain text.
+
+Vertical bars (``|v|``) in a docstring mean themselves, and a reference to an object reaches it under the
+name where it is
+documented: its shortest public one, whatever module it is defined in.
+"""
+
+import importlib
+import re
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.nodes import make_refnode
+
+LITERAL = re.compile(r"``.*?``|:\w+:`[^`]*`|`[^`]*`_*")
+
+
+def escape_bars(app: Sphinx, what: str, name: str, obj: object, options: dict, lines: list[str]) -> None:
+    """Escape vertical bars outside literals, formulas and examples, or they would be taken for
+    substitutions.
+    """
+    block: int | None = None  # the indentation of the line that opened a literal or formula block
+    for number, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if block is not None and line.strip() and indent <= block:
+            block = None
+        if block is None and not line.lstrip().startswith((">>>", "...")):
+            lines[number] = _escaped(line)
+        if (block is None and line.rstrip().endswith("::")) or re.match(r"\s*\.\. math::", line):
+            block = indent
+
+
+def _escaped(line: str) -> str:
+    literals = LITERAL.findall(line)
+    plain = [part.replace("|", r"\|") for part in LITERAL.split(line)]
+    return "".join(text for pair in zip(plain, [*literals, ""], strict=True) for text in pair)
+
+
+def imported(name: str) -> object | None:
+    """The object that a dotted name means, or None."""
+    parts = name.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:cut]))
+            for part in parts[cut:]:
+                found = getattr(found, part)
+        except (ImportError, AttributeError, ValueError):
+            continue
+        return found
+    return None
+
+
+def resolve(app: Sphinx, env, node: nodes.Element, content: nodes.Element) -> nodes.Element | None:
+    """Link a reference by the defining module to the place where the same object is documented."""
+    target = node.get("reftarget", "")
+    if node.get("refdomain") != "py" or "." not in target or (wanted := imported(target)) is None:
+        return None
+    last = target.rsplit(".", 1)[1]
+    for name, entry in sorted(env.get_domain("py").objects.items()):
+        if name.rsplit(".", 1)[-1] == last and imported(name) is wanted:
+            return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, name)
+    return None
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("autodoc-process-docstring", escape_bars)
+    app.connect("missing-reference", resolve)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,5 @@
+"""``python -m mdepth.cli`` is ``mdepth``."""
+
+from mdepth.cli import main
+
+main()

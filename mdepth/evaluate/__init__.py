@@ -1,0 +1,17 @@
+"""Scoring predictions the way a source did: named protocols, the evaluation loop, and the baselines to beat.
+
+- :mod:`mdepth.evaluate.protocols`: which pixels count, how a prediction is brought to them, how errors are
+  averaged;
+- :mod:`mdepth.evaluate.scoring`: a network, or predictions made elsewhere, over a data set under any number
+  of protocols;
+- :mod:`mdepth.evaluate.baselines`: predictions that never look at the image.
+"""
+
+from mdepth.evaluate.baselines import DepthMap, mean_depth_baseline, mean_map_baseline
+from mdepth.evaluate.protocols import CROPS, PROTOCOLS, Crop, Protocol, blend_flips, get_protocol
+from mdepth.evaluate.scoring import Scores, evaluate, score_predictions
+
+__all__ = [
+    "CROPS", "PROTOCOLS", "Crop", "DepthMap", "Protocol", "Scores", "blend_flips", "evaluate", "get_protocol",
+    "mean_depth_baseline", "mean_map_baseline", "score_predictions",
+]  # fmt: skip

@@ -1,0 +1,169 @@
+"""Claims: a sentence of a paper, the effect in our records per seed, and one of three words.
+
+The rule is fixed before the runs. The effect is ``a`` minus ``b`` (relative to ``b`` where the claim says
+so), seed by seed, so that what both share cancels. With the 95 % t interval of these differences and the
+smallest effect of interest ``s`` (both counted in the direction of the claim):
+
+* **holds**: the whole interval lies at or beyond ``s``;
+* **does not hold**: the whole interval lies short of ``s``: an effect that would matter is ruled out;
+* **inconclusive**: the interval contains ``s``, or there are fewer than three seeds.
+
+A difference that is real but too small to matter does therefore not hold, and a large one that rests on luck
+is inconclusive.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from mdepth import recipes
+from mdepth.ledger.compare import NONE, shown
+from mdepth.ledger.measured import Runs, gather
+from mdepth.ledger.stats import t_interval
+from mdepth.recipes import Claim
+
+__all__ = ["WORDS", "ClaimRow", "claims", "decide", "judge"]
+
+WORDS = ("holds", "does not hold", "inconclusive")
+LEAST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A claim as a row of the ledger."""
+
+    id: str
+    source: str
+    statement: str
+    place: str
+    expression: str
+    level: str
+    seeds: int
+    effect: int | float | str
+    smallest: int | float
+    interval: str
+    verdict: str
+    why: str
+    profile: str
+    command: str
+
+    def __post_init__(self) -> None:
+        empty = [field.name for field in fields(self) if getattr(self, field.name) in ("", None)]
+        if empty:
+            raise ValueError(f"claim {self.id}: {', '.join(empty)} is empty")
+        if self.verdict not in WORDS:
+            raise ValueError(f"claim {self.id}: verdict {self.verdict!r}, expected one of {', '.join(WORDS)}")
+
+
+def decide(
+    effects: Iterable[int | float], smallest: int | float, *, level: float = 0.95
+) -> tuple[str, tuple[float, float] | None]:
+    """The verdict about effects per seed, positive in the direction of the claim, and the interval it rests
+    on.
+
+    Args:
+        effects: one paired difference per seed.
+        smallest: the smallest effect of interest, at least 0.
+        level: of the t interval.
+
+    Errors: ``ValueError`` for a negative ``smallest``.
+
+    Example:
+        >>> decide([0.30, 0.32, 0.31], smallest=0.1)[0]
+        'holds'
+        >>> decide([0.30, 0.32], smallest=0.1)[0]
+        'inconclusive'
+    """
+    values = list(effects)
+    if smallest < 0:
+        raise ValueError(f"the smallest effect of interest must not be negative, got {smallest}")
+    if len(values) < LEAST_SEEDS:
+        return "inconclusive", None
+    low, high = t_interval(values, level)
+    if low >= smallest:
+        return "holds", (low, high)
+    return ("does not hold" if high < smallest else "inconclusive"), (low, high)
+
+
+def judge(claim: Claim, source: str, runs: dict[str, Runs]) -> ClaimRow:
+    """One claim against records by ``source/variant``."""
+    left, right = (
+        runs.get(f"{source}/{variant}") for variant in (claim.variant, claim.variant_b or claim.variant)
+    )
+    effects = _effects(claim, left, right) if left and right else {}
+    sign = -1 if claim.direction == "lower" else 1
+    verdict, interval = decide([sign * value for value in effects.values()], claim.smallest)
+    names = [claim.variant, claim.variant_b] if claim.variant_b else [claim.variant]
+    profile = left.profile if left else "laptop"
+    return ClaimRow(
+        id=f"{source}.claim.{claim.id}",
+        source=source,
+        statement=claim.statement,
+        place=claim.place,
+        expression=_expression(claim),
+        level=_weakest(left, right),
+        seeds=len(effects),
+        effect=sum(effects.values()) / len(effects) if effects else NONE,
+        smallest=claim.smallest,
+        interval=_interval(interval, sign),
+        verdict=verdict,
+        why=_why(claim, verdict, len(effects)),
+        profile=profile,
+        command=" && ".join(f"mdepth run {source}/{name} --profile {profile}" for name in names),
+    )
+
+
+def claims(
+    sources: Iterable[str] | None = None, *, results: Path | None = None, profile: str = "laptop"
+) -> list[ClaimRow]:
+    """All claims of the recipes, judged on the reference records; a recipe that a source does not have yet
+    gives none.
+    """
+    names = [name for name in (sources or recipes.SOURCES) if name in recipes.available()]
+    runs = gather(profile, results, sources=names)
+    return [judge(claim, name, runs) for name in names for claim in recipes.get(name).CLAIMS]
+
+
+def _effects(claim: Claim, left: Runs, right: Runs) -> dict[int, float]:
+    """``a`` minus ``b`` for every seed that has both."""
+    a = left.measure(claim.metric, claim.a)
+    b = right.measure(claim.metric_b or claim.metric, claim.b) if claim.b else None
+    if a is None or (claim.b and b is None):
+        return {}
+    if b is None:
+        return dict(a.values)
+    common = [seed for seed in a.values if seed in b.values]
+    scale = {seed: abs(b.values[seed]) if claim.relative else 1.0 for seed in common}
+    return {seed: (a.values[seed] - b.values[seed]) / scale[seed] for seed in common if scale[seed]}
+
+
+def _expression(claim: Claim) -> str:
+    a, b = f"{claim.variant}:{claim.a}", f"{claim.variant_b or claim.variant}:{claim.b}"
+    if not claim.b:
+        return f"{claim.metric} of {a}, {claim.direction} than 0"
+    other = f"{claim.metric_b} of {b}" if claim.metric_b else b
+    over = f" over {other}" if claim.relative else ""
+    return f"{claim.metric} of {a} minus {other}{over}, {claim.direction}"
+
+
+def _weakest(left: Runs | None, right: Runs | None) -> str:
+    levels = [runs.level for runs in (left, right) if runs]
+    return max(levels, key="DCdB".index) if levels else NONE
+
+
+def _interval(interval: tuple[float, float] | None, sign: int) -> str:
+    """The interval of the effect itself, in its own sign."""
+    if interval is None:
+        return NONE
+    low, high = sorted(sign * end for end in interval)
+    return f"{shown(low)} to {shown(high)}"
+
+
+def _why(claim: Claim, verdict: str, seeds: int) -> str:
+    if seeds == 0:
+        return "no record has both sides"
+    if seeds < LEAST_SEEDS:
+        return f"{seeds} seeds, the rule asks for at least {LEAST_SEEDS}"
+    place = {"holds": "lies beyond", "does not hold": "lies short of", "inconclusive": "contains"}[verdict]
+    smallest = f"the smallest effect of interest, {claim.smallest:g}"
+    return f"the 95 % t interval over {seeds} seeds {place} {smallest}: {claim.why}"

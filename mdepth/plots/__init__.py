@@ -1,0 +1,43 @@
+"""Figures and tables of the book, in one style.
+
+The same colours mean the same thing on every page (:mod:`~mdepth.plots.style`); missing pixels are grey;
+every figure is a white card, so that it reads on light and dark pages, on a phone and on paper. :func:`show`
+puts a figure on the page with its alternative text and where it comes from. Functions return matplotlib or
+plotly figures and know no recipe and no record format beyond ``history``.
+"""
+
+from mdepth.plots.curves import loss_curves, timeline
+from mdepth.plots.interactive import Interactive, point_cloud, setup_book, slider
+from mdepth.plots.maps import colour_depth, depth_grid, error_map, image_grid, overlay_points, templates
+from mdepth.plots.network import architecture
+from mdepth.plots.search import search_table
+from mdepth.plots.show import figure_bytes, provenance, show
+from mdepth.plots.style import COLOURS, MAPS, PALETTE, style, use_style
+from mdepth.plots.tables import html_table, markdown_table
+
+__all__ = [
+    "COLOURS",
+    "MAPS",
+    "PALETTE",
+    "Interactive",
+    "architecture",
+    "colour_depth",
+    "depth_grid",
+    "error_map",
+    "figure_bytes",
+    "html_table",
+    "image_grid",
+    "loss_curves",
+    "markdown_table",
+    "overlay_points",
+    "point_cloud",
+    "provenance",
+    "search_table",
+    "setup_book",
+    "show",
+    "slider",
+    "style",
+    "templates",
+    "timeline",
+    "use_style",
+]

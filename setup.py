@@ -1,0 +1,35 @@
+"""What pyproject.toml cannot say about packaging.
+
+The wheel carries what chapters draw from, the reference records and the reported numbers, so that a
+downloaded notebook runs where only the wheel is; and the known bugs of ports, which live beside the chapters
+in ``book/bugs``, are importable as ``mdepth_bugs``.
+"""
+
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+CARRIED = {"results/laptop": "_records/laptop", "data/reported": "reported"}
+WEIGHTS = shutil.ignore_patterns("weights.safetensors", "checkpoint.pt")
+
+
+class BuildWithRecords(build_py):
+    """Copy the committed reference records and the reported numbers into the package."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        for source, target in CARRIED.items():
+            if Path(source).is_dir():
+                place = Path(self.build_lib) / "mdepth" / target
+                shutil.copytree(source, place, ignore=WEIGHTS, dirs_exist_ok=True)
+
+
+setup(
+    packages=[*find_packages(include=["mdepth", "mdepth.*"]), "mdepth_bugs"],
+    package_dir={"mdepth_bugs": "book/bugs"},
+    cmdclass={"build_py": BuildWithRecords},
+)

@@ -1,0 +1,236 @@
+"""What is exported comes back through the real loaders: images to 1/255, depth, masks, cameras and poses to
+float precision."""
+
+import numpy as np
+import pytest
+import torch
+
+from mdepth.datasets import check_sample, export, kitti, nyu
+from mdepth.datasets.sample import DepthDataset
+from mdepth.shapes import DataError
+
+
+def relative(samples):
+    """Poses in the frame of the first one."""
+    first = torch.linalg.inv(samples[0]["T_world_camera"].double())
+    return [first @ sample["T_world_camera"].double() for sample in samples]
+
+
+@pytest.mark.parametrize("mode", ["official", "corrected"])
+def test_kitti_round_trip(analytic, tmp_path, mode):
+    truth = analytic(scenes=2, frames=3, holes=True, stereo=True)
+    root = export.kitti_raw(truth, tmp_path / "raw", mode=mode)
+    lines = (root / "split.txt").read_text().splitlines()
+    dataset = kitti.Raw(root, lines, mode=mode, stereo=True)
+    assert len(dataset) == len(truth) == 6
+    for mine, original in zip(dataset, truth, strict=True):
+        check_sample(mine)
+        expected = original["depth"].clone()
+        if mode == "official":
+            expected[..., -1] = 0  # the official code confuses it with column 0: left out
+        torch.testing.assert_close(mine["depth"], expected, atol=2e-5, rtol=1e-5)
+        for key in ("image", "image_right", "K", "T_right_left"):
+            torch.testing.assert_close(mine[key], original[key], atol=1e-6, rtol=1e-6)
+    for scene in range(2):
+        mine, original = ([d[3 * scene + i] for i in range(3)] for d in (dataset, truth))
+        for a, b in zip(relative(mine), relative(original), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
+
+
+def test_modes_differ_by_one_pixel(analytic, tmp_path):
+    root = export.kitti_raw(analytic(scenes=1, frames=1), tmp_path / "raw", mode="corrected")
+    official, corrected = (kitti.Raw(root, mode=mode)[0]["depth"] for mode in ("official", "corrected"))
+    torch.testing.assert_close(official[:, 5:-1, 5:-2], corrected[:, 6:, 6:-1])
+
+
+def test_first_camera_of_a_drive_is_the_world(analytic, tmp_path):
+    root = export.kitti_raw(analytic(scenes=1, frames=2), tmp_path / "raw")
+    torch.testing.assert_close(kitti.Raw(root)[0]["T_world_camera"], torch.eye(4), atol=1e-6, rtol=0)
+
+
+def test_exported_kitti_has_the_official_shape(analytic, tmp_path):
+    root = export.kitti_raw(analytic(scenes=1, frames=1, stereo=True), tmp_path / "raw")
+    files = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    drive = "2011_09_26/2011_09_26_drive_0001_sync"
+    assert files == {
+        "split.txt",
+        *(f"2011_09_26/calib_{name}.txt" for name in ("cam_to_cam", "velo_to_cam", "imu_to_velo")),
+        f"{drive}/image_02/data/0000000000.png",
+        f"{drive}/image_03/data/0000000000.png",
+        f"{drive}/velodyne_points/data/0000000000.bin",
+        f"{drive}/oxts/data/0000000000.txt",
+    }
+    assert len((root / drive / "oxts/data/0000000000.txt").read_text().split()) == 30
+    assert kitti.read_scan(root / drive / "velodyne_points/data/0000000000.bin").shape == (40 * 55, 4)
+
+
+def test_split_and_jpg_images(analytic, tmp_path):
+    """The usual conversion to jpg is found too, and a lost LiDAR scan is named."""
+    from PIL import Image
+
+    root = export.kitti_raw(analytic(scenes=1, frames=2), tmp_path / "raw")
+    data = root / "2011_09_26/2011_09_26_drive_0001_sync/image_02/data"
+    for path in sorted(data.glob("*.png")):
+        Image.open(path).save(path.with_suffix(".jpg"), quality=95)
+        path.unlink()
+    dataset = kitti.Raw(root)
+    assert len(dataset) == 2
+    assert dataset.image_path(dataset.frames[0]).suffix == ".jpg"
+    (root / "2011_09_26/2011_09_26_drive_0001_sync/velodyne_points/data/0000000001.bin").unlink()
+    assert len(kitti.Raw(root)) == 1
+    with pytest.raises(
+        DataError, match=r"0000000001.bin: missing, named by the split line '.* 1 l' \(1 of 2 frames"
+    ):
+        kitti.Raw(root, (root / "split.txt").read_text().splitlines())
+
+
+def test_nyu_file_is_what_matlab_writes(analytic, tmp_path):
+    import h5py
+
+    path = export.nyu_mat(analytic(), tmp_path / "nyu.mat")
+    assert path.read_bytes()[:10] == b"MATLAB 7.3"
+    assert path.read_bytes()[124:128] == b"\x00\x02IM"
+    with h5py.File(path) as file:
+        assert file["images"].shape == (4, 3, 56, 40)
+        assert file["depths"].shape == file["rawDepths"].shape == (4, 56, 40)
+        assert (file["images"].dtype, file["depths"].dtype, file["labels"].dtype) == (
+            np.uint8,
+            np.float32,
+            np.uint16,
+        )
+
+
+def test_default_split_has_the_official_proportion(analytic, tmp_path):
+    path = export.nyu_mat(analytic(scenes=10, frames=2), tmp_path / "nyu.mat")
+    sizes = [len(nyu.Labelled(path, tmp_path / "splits.mat", split)) for split in ("train", "test")]
+    assert sizes == [11, 9]
+    with pytest.raises(ValueError, match="indices from 0 to 3"):
+        export.nyu_mat(analytic(), tmp_path / "other" / "nyu.mat", test=[4])
+
+
+def test_sensor_depth_becomes_raw_depth(analytic, tmp_path):
+    class Kinect(analytic):
+        def __getitem__(self, index):
+            sample = super().__getitem__(index)
+            return {**sample, "sensor_depth": sample["depth"] * (sample["depth"] < 4)}
+
+    path = export.nyu_mat(Kinect(), tmp_path / "nyu.mat")
+    raw, filled = nyu.Labelled(path, depth="raw")[0], nyu.Labelled(path)[0]
+    assert raw["depth"].max() < 4 < filled["depth"].max()
+
+
+def test_worlds_run_through_the_real_loaders(tmp_path):
+    from mdepth.datasets import worlds
+
+    rooms = worlds.load(worlds.World(kind="rooms", split="test", scenes=2, height=24, width=32), cache=False)
+    labelled = nyu.Labelled(export.nyu_mat(rooms, tmp_path / "nyu.mat"))
+    roads = worlds.World(kind="roads", split="test", scenes=1, frames=2, height=16, width=48, stereo=True)
+    driven = worlds.load(roads, cache=False)
+    raw = kitti.Raw(
+        export.kitti_raw(driven, tmp_path / "raw", mode="corrected"), mode="corrected", stereo=True
+    )
+    for dataset, truth in ((labelled, rooms), (raw, driven)):
+        assert len(dataset) == len(truth) == 2
+        for mine, original in zip(dataset, (truth[0], truth[1]), strict=True):
+            where = original["valid"]
+            torch.testing.assert_close(mine["depth"][where], original["depth"][where], atol=1e-4, rtol=1e-5)
+            torch.testing.assert_close(mine["image"], original["image"], atol=0.5 / 255 + 1e-6, rtol=0)
+            torch.testing.assert_close(mine["K"], original["K"])
+    for a, b in zip(relative(list(raw)), relative([driven[0], driven[1]]), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=0)
+
+
+class Broken(DepthDataset):
+    """Good samples and then one that is not."""
+
+    def __init__(self, good, change):
+        self.good, self.change = good, change
+
+    def __len__(self):
+        return len(self.good)
+
+    def __getitem__(self, index):
+        sample = self.good[self.item_index(index)]
+        return sample if index == 0 else {**sample, **self.change}
+
+
+WRITERS = {
+    "nyu": (export.nyu_mat, "nyu.mat"),
+    "kitti": (export.kitti_raw, "raw"),
+    "make3d": (export.make3d, "make3d"),
+}
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_a_bad_sample_leaves_nothing_behind(analytic, tmp_path, layout):
+    write, name = WRITERS[layout]
+    with pytest.raises(DataError, match="NaN"):
+        write(Broken(analytic(), {"depth": torch.full((1, 40, 56), torch.nan)}), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("layout", ["nyu", "kitti"])
+def test_two_cameras_are_refused(analytic, tmp_path, layout):
+    write, name = WRITERS[layout]
+    with pytest.raises(DataError, match="this layout holds one camera"):
+        write(
+            Broken(analytic(), {"K": analytic().K() * torch.tensor([[2.0], [2.0], [1.0]])}), tmp_path / name
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_full_disk_leaves_nothing_behind(analytic, tmp_path, monkeypatch, layout):
+    """The third file (or dataset) that is written finds no space."""
+    import h5py
+    from PIL import Image
+
+    write, name = WRITERS[layout]
+    calls = []
+
+    def full(original):
+        def call(*args, **kwargs):
+            calls.append(1)
+            if len(calls) == 3:
+                raise OSError(28, "No space left on device")
+            return original(*args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(Image.Image, "save", full(Image.Image.save))
+    monkeypatch.setattr(h5py.Group, "create_dataset", full(h5py.Group.create_dataset))
+    with pytest.raises(
+        DataError, match=rf"{name}: could not be written \(No space left on device\); nothing was left behind"
+    ):
+        write(analytic(), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_read_only_folder(analytic, tmp_path, monkeypatch, layout):
+    """Denied by the system call itself, so that the test holds for a superuser too."""
+    import tempfile
+
+    write, name = WRITERS[layout]
+
+    def denied(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", denied)
+    with pytest.raises(
+        DataError, match=r"could not be written \(Permission denied\).*folder that may be written"
+    ):
+        write(analytic(), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_existing_target_is_kept_unless_told(analytic, tmp_path, layout):
+    write, name = WRITERS[layout]
+    target = write(analytic(scenes=1), tmp_path / name)
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    with pytest.raises(DataError, match="exists already"):
+        write(analytic(scenes=1), tmp_path / name)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+    assert write(analytic(scenes=1), tmp_path / name, overwrite=True) == target
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before

@@ -1,0 +1,227 @@
+"""The recipe of Eigen et al.: its arithmetic against the paper, its targets and loss by hand, and a run from
+end to end.
+"""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mdepth import recipes
+from mdepth.datasets import kitti, nyu
+from mdepth.datasets.worlds import World, load
+from mdepth.models import build
+from mdepth.recipes import eigen
+from mdepth.recipes.eigen import KITTI, NYU, ROADS, ROOMS, Batches, Schedule
+from mdepth.recipes.parts import InMemory, data_root
+from mdepth.shapes import DataError
+from mdepth.train import step_generator
+
+
+def test_paper_schedule() -> None:
+    """Section 3.4: 2.0 M samples for NYU and 1.5 M for KITTI in batches of 32; the printed rates."""
+    assert (NYU.steps * NYU.batch, KITTI.steps * KITTI.batch) == (2_000_000, 1_500_000)
+    for settings in (NYU, KITTI):
+        assert (settings.optimiser, settings.momentum) == ("sgd", 0.9)
+        assert (settings.rate_conv, settings.rate_fc) == (0.001, 0.1)
+        assert (settings.lam, settings.dropout) == (0.5, 0.5)
+        assert not settings.anneal
+    assert (NYU.zoom, NYU.roll, KITTI.zoom, KITTI.roll) == ((1.0, 1.5), 5.0, (1.0, 1.2), 0.0)
+
+
+def test_every_variant_has_settings_where_it_is_planned() -> None:
+    for variant, about in eigen.VARIANTS.items():
+        for profile in recipes.PROFILES:
+            if profile in about.profiles:
+                settings = eigen.settings(variant, profile)
+                assert build.__module__
+                assert eigen.describe(settings)
+                assert eigen.seeds(variant, profile)
+            else:
+                with pytest.raises(ValueError, match=f"no variant '{variant}' in profile '{profile}'"):
+                    eigen.settings(variant, profile)
+    assert len(eigen.seeds("coarse-rooms", "laptop")) >= 5
+
+
+def test_hyperparameters_and_claims_name_what_exists() -> None:
+    for row in eigen.HYPERPARAMETERS:
+        assert set(row.here) == set(eigen.VARIANTS), row.name
+        assert row.paper
+        assert row.place
+        assert row.why or set(row.here.values()) == {"the same"}, f"{row.name} differs and does not say why"
+    for claim in eigen.CLAIMS:
+        assert claim.variant in eigen.VARIANTS
+        assert claim.smallest > 0
+
+
+def test_hyperparameters_agree_with_the_settings() -> None:
+    here = {row.name: row.here["coarse-rooms"] for row in eigen.HYPERPARAMETERS}
+    assert here["batch"] == str(ROOMS.batch)
+    assert here["samples seen"] == f"{ROOMS.steps * ROOMS.batch:,}"
+    assert here["rates: convolutions; layers 6, 7"] == f"{ROOMS.rate_conv}; {ROOMS.rate_fc}"
+    assert here["optimiser"].lower() == ROOMS.optimiser
+
+
+def test_optimiser_has_two_rates_over_all_parameters() -> None:
+    network = build("eigen-coarse-rooms")
+    optimiser = eigen.optimiser(network, replace(NYU, network="eigen-coarse-rooms"))
+    convolutions, rest = optimiser.param_groups
+    assert (convolutions["lr"], rest["lr"]) == (0.001, 0.1)
+    assert (convolutions["weight_decay"], rest["weight_decay"]) == (5e-4, 1e-4)
+    assert [parameter.ndim for parameter in convolutions["params"]] == [4, 1] * 5
+    assert [parameter.ndim for parameter in rest["params"]] == [2, 1] * 2
+    assert isinstance(optimiser, torch.optim.SGD)
+    assert isinstance(eigen.optimiser(network, ROOMS), torch.optim.Adam)
+
+
+def test_schedule() -> None:
+    schedule = Schedule(steps=100, warm_up=4, anneal=True)
+    assert schedule(0) == pytest.approx(0.2)
+    assert schedule(50) == pytest.approx(0.5)
+    assert schedule(99) == pytest.approx(0.5 * (1 + math.cos(0.99 * math.pi)))
+    assert [Schedule(100, 0, False)(step) for step in (0, 99)] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "name", ["eigen-coarse-rooms", "eigen-coarse-roads", "eigen-coarse-nyu", "eigen-coarse-kitti"]
+)
+def test_targets_are_every_fourth_covered_pixel(name: str) -> None:
+    with torch.device("meta"):
+        network = build(name)
+    rows, columns = network.input_size
+    v, u = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    depth = (1.0 + v * columns + u).float()[None, None]
+    valid = torch.ones_like(depth, dtype=torch.bool)
+    valid[..., : rows // 2, :] = False
+    log_depth, known = eigen.targets(network, depth, valid)
+    assert log_depth.shape[2:] == network.output_size
+    top, _, left, _ = network.covered
+    i, j = 3, 5
+    assert log_depth.exp()[0, 0, -1 - i, j].item() == pytest.approx(
+        1.0 + (top + 1 + 4 * (network.output_size[0] - 1 - i)) * columns + left + 1 + 4 * j, rel=1e-4
+    )
+    assert known[0, 0, -1].all()
+    assert torch.equal(log_depth[~known], torch.zeros((~known).sum()))
+
+
+def test_loss_forgives_half_of_a_global_scale() -> None:
+    """A constant error c of log depth costs c^2 (1 - lam)."""
+    log_depth = torch.rand(2, 1, 3, 4)
+    batch = {
+        "image": log_depth + 0.4,
+        "log_depth": log_depth,
+        "valid": torch.ones(2, 1, 3, 4, dtype=torch.bool),
+    }
+    for lam in (0.0, 0.5, 1.0):
+        found = eigen.loss(torch.nn.Identity(), batch, lam=lam)
+        assert found.item() == pytest.approx(0.16 * (1 - lam), abs=1e-6)
+
+
+def test_extremes_are_invalid() -> None:
+    depth = torch.tensor([[1.0, 2.0], [3.0, 3.0]])[None, None]
+    assert eigen.inside(depth).flatten().tolist() == [False, True, False, False]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+SMALL = {"train_size": 6, "test_size": 7, "steps": 8, "batch": 4}
+
+
+def test_batches_follow_step_and_seed(cache: Path) -> None:
+    dataset = load(World("roads", "train", scenes=4), cache=cache)
+    network = build("eigen-coarse-roads")
+    batches = Batches(dataset, network, replace(ROADS, batch=4))
+    a, b, c = (batches(step, step_generator(seed, step)) for seed, step in ((0, 3), (0, 3), (1, 3)))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not torch.equal(a["image"], c["image"])
+    assert a["image"].shape == (4, 3, *network.input_size)
+    assert a["log_depth"].shape == a["valid"].shape == (4, 1, *network.output_size)
+    assert a["valid"].any()
+    assert a["log_depth"][a["valid"]].exp().max() <= 80.0
+
+
+@pytest.mark.parametrize("kind", ["rooms", "roads"])
+def test_a_run_from_end_to_end(kind: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDEPTH_CACHE", str(cache))
+    settings = replace(eigen.settings(f"coarse-{kind}", "quick"), **SMALL)
+    outcomes = [eigen.run(settings, 0, folder=None, progress=False) for _ in range(2)]
+    first, second = outcomes
+    assert first.history.loss == second.history.loss  # the seed decides
+    assert set(first.metrics) == {"worlds", "worlds@mean-depth", "worlds@mean-map"}
+    for scores in first.metrics.values():
+        assert scores["n_images"] == 7
+        assert 0 < scores["mean"]["abs_rel"] < 5
+        assert len(scores["per_image"]["rmse"]) == 7
+    assert first.samples["prediction"].shape == (6, *first.network.output_size)  # type: ignore[misc]
+    assert first.samples["templates"].shape[0] == 16
+    assert first.samples["prediction"].dtype == np.float16
+    assert first.sample_ids[0].startswith(f"{kind}/test/")
+    assert first.data["real"] is False
+    assert first.data["train"] == eigen.describe(settings)["train"]
+    assert eigen.run(settings, 1, folder=None, progress=False).history.loss != first.history.loss
+
+
+def test_network_starts_at_the_mean_and_learns_a_few_images(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Overfitting six rooms without augmentation: the loss falls far below where the mean depth starts."""
+    monkeypatch.setenv("MDEPTH_CACHE", str(cache))
+    settings = replace(
+        ROOMS, train_size=6, test_size=7, steps=60, batch=6, dropout=0.0, zoom=(1.0, 1.0), roll=0.0, flip=0.0,
+        gain=(1.0, 1.0),
+    )  # fmt: skip
+    outcome = eigen.run(settings, 0, folder=None, progress=False)
+    assert np.mean(outcome.history.loss[-5:]) < 0.4 * np.mean(outcome.history.loss[:5])
+
+
+def test_real_data_are_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MDEPTH_DATA", raising=False)
+    with pytest.raises(DataError, match="MDEPTH_DATA is not set"):
+        eigen.run(eigen.settings("coarse-redkitchen", "quick"), 0, folder=None, progress=False)
+    monkeypatch.setenv("MDEPTH_DATA", str(tmp_path / "absent"))
+    with pytest.raises(DataError, match="expected a folder, found none at"):
+        data_root()
+
+
+@pytest.mark.realdata
+def test_red_kitchen_is_split_by_time_and_keeps_no_samples(
+    real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MDEPTH_DATA", str(real_data))
+    settings = replace(eigen.settings("coarse-redkitchen", "quick"), steps=3, batch=4)
+    train, test = eigen.datasets(settings, (96, 128))
+    assert isinstance(train, InMemory)
+    assert max(train.indices) + 10 < min(test.indices)  # the gap in time
+    assert train[0]["image"].shape == (3, 96, 128)
+    monkeypatch.setattr(eigen, "datasets", lambda *_, **__: (train, test))
+    outcome = eigen.run(settings, 0, folder=None, progress=False)
+    assert outcome.data["real"]
+    assert outcome.samples == {}
+    assert outcome.extra["level"] == "d"
+    assert outcome.metrics["worlds"]["n_images"] == len(test)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("variant", ["coarse-nyu", "coarse-kitti"])
+def test_batches_of_the_papers_data_at_the_papers_size(variant: str, real_data: Path) -> None:
+    settings = replace(eigen.settings(variant, "full"), batch=3)
+    with torch.device("meta"):
+        network = build(settings.network)
+    if variant == "coarse-nyu":
+        dataset = nyu.SyncFolder(real_data / "nyu" / "sync_basement_0001a")
+    else:
+        dataset = kitti.Raw(real_data / "kitti" / "raw", size=network.image_size)
+    batch = Batches(dataset, network, settings)(0, step_generator(0, 0))
+    assert batch["image"].shape == (3, 3, *network.input_size)
+    assert batch["log_depth"].shape == (3, 1, *network.output_size)
+    share = batch["valid"].float().mean().item()
+    assert (0.4 if variant == "coarse-nyu" else 0.02) < share < 1.0
+    depth = batch["log_depth"][batch["valid"]].exp()
+    low, high = network.depth_range
+    assert low / 1.5 < depth.median() < high

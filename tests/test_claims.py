@@ -1,0 +1,155 @@
+"""The rule for claims: fixed words, paired by seed, against a smallest effect of interest."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mdepth import results
+from mdepth.ledger.judging import WORDS, ClaimRow, claims, decide, judge
+from mdepth.ledger.measured import gather
+from mdepth.recipes import Claim
+from mdepth.results import Record
+
+CLAIM = Claim(
+    id="beats-the-mean",
+    statement="The network is better than the mean map.",
+    place="Table 1",
+    variant="coarse",
+    metric="abs_rel",
+    a="worlds",
+    b="worlds@mean-map",
+    direction="lower",
+    smallest=0.1,
+    why="less is not visible",
+)
+
+
+def write(folder: Path, variant: str, seed: int, values: dict[str, float], level: dict | None = None) -> None:
+    """A record whose protocols have these means of AbsRel."""
+    run = {
+        "format": results.FORMAT,
+        "source": "eigen",
+        "variant": variant,
+        "profile": "laptop",
+        "seed": seed,
+        "identity": "i",
+        "meaning": "m",
+        "description": {},
+        "commit": None,
+        "versions": {},
+        "hardware": {},
+        "finished": "",
+        "seconds": 1.0,
+        "train_seconds": 1.0,
+        "peak_memory_mb": 1.0,
+        "parameters": 1,
+        "sample_ids": [],
+        "extra": {},
+        "data": {"hash": "h", "real": False, "train": {}, "test": {}},
+    }
+    metrics = {
+        key: {
+            "mean": {"abs_rel": value, "rmse": 2 * value},
+            "pooled": {},
+            "per_image": {},
+            "ids": [],
+            "n_images": 0,
+            "n_pixels": 0,
+        }
+        for key, value in values.items()
+    }
+    place = folder / f"laptop/eigen/{variant}/seed{seed}"
+    results.write(Record(run, metrics, {name: [0.0] for name in ("step", "loss", "lr", "seconds")}), place)
+
+
+def judged(claim: Claim, folder: Path) -> ClaimRow:
+    return judge(claim, "eigen", gather("laptop", folder))
+
+
+@pytest.mark.parametrize(
+    ("effects", "smallest", "word"),
+    [
+        ([0.50, 0.52, 0.51], 0.1, "holds"),
+        ([0.11, 0.52, 0.31], 0.1, "inconclusive"),  # large, but it may be luck
+        ([0.050, 0.051, 0.049], 0.1, "does not hold"),  # certain, but too small to matter
+        ([-0.50, -0.52, -0.51], 0.1, "does not hold"),
+        ([0.0, 0.0, 0.0], 0.0, "holds"),  # "not worse" with a smallest effect of zero
+        ([0.50, 0.52], 0.1, "inconclusive"),  # two seeds say nothing
+        ([], 0.1, "inconclusive"),
+    ],
+)
+def test_the_three_words(effects: list[float], smallest: float, word: str) -> None:
+    assert decide(effects, smallest)[0] == word
+
+
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=8), st.floats(0, 0.5), st.floats(0, 0.5))
+def test_a_stricter_smallest_effect_never_turns_a_claim_true(
+    effects: list[float], first: float, second: float
+) -> None:
+    order = ("does not hold", "inconclusive", "holds")
+    low, high = sorted((first, second))
+    assert order.index(decide(effects, high)[0]) <= order.index(decide(effects, low)[0])
+
+
+def test_a_negative_smallest_effect_is_refused() -> None:
+    with pytest.raises(ValueError, match="negative"):
+        decide([1.0, 1.0, 1.0], -0.1)
+
+
+def test_effects_are_paired_by_seed(tmp_path: Path) -> None:
+    """The two sides vary a lot together; only the pairing shows that one always wins by a fifth."""
+    for seed, level in enumerate((0.1, 0.4, 0.9, 0.2, 0.6)):
+        write(tmp_path, "coarse", seed, {"worlds": 0.8 * level, "worlds@mean-map": level})
+    row = judged(CLAIM, tmp_path)
+    assert (row.verdict, row.seeds, row.level) == ("holds", 5, "B")
+    assert row.effect == pytest.approx(-0.2)
+    assert row.interval == "-0.200 to -0.200"
+    assert judged(replace(CLAIM, relative=False), tmp_path).verdict == "inconclusive"
+
+
+def test_two_variants_share_only_their_common_seeds(tmp_path: Path) -> None:
+    claim = replace(CLAIM, b="worlds", variant_b="plain", metric_b="rmse", relative=False)
+    for seed in range(5):
+        write(tmp_path, "coarse", seed, {"worlds": 0.5})
+    for seed in range(2, 9):
+        write(tmp_path, "plain", seed, {"worlds": 0.4})
+    row = judged(claim, tmp_path)
+    assert (row.seeds, row.verdict) == (3, "holds")
+    assert row.effect == pytest.approx(0.5 - 0.8)
+    assert (
+        row.command == "mdepth run eigen/coarse --profile laptop && mdepth run eigen/plain --profile laptop"
+    )
+    assert "rmse of plain:worlds" in row.expression
+
+
+def test_the_direction_counts(tmp_path: Path) -> None:
+    for seed in range(3):
+        write(tmp_path, "coarse", seed, {"worlds": 0.5 + 0.001 * seed, "worlds@mean-map": 1.0})
+    assert judged(CLAIM, tmp_path).verdict == "holds"
+    assert judged(replace(CLAIM, direction="higher"), tmp_path).verdict == "does not hold"
+
+
+def test_against_zero(tmp_path: Path) -> None:
+    for seed in range(3):
+        write(tmp_path, "coarse", seed, {"worlds": 0.5})
+    row = judged(replace(CLAIM, b="", direction="higher"), tmp_path)
+    assert (row.verdict, row.effect) == ("holds", pytest.approx(0.5))
+
+
+def test_without_records_it_is_inconclusive_and_says_so(tmp_path: Path) -> None:
+    row = judged(CLAIM, tmp_path)
+    assert (row.verdict, row.seeds, row.why) == ("inconclusive", 0, "no record has both sides")
+    write(tmp_path, "coarse", 0, {"worlds": 0.5, "worlds@mean-map": 1.0})
+    assert "at least 3" in judged(CLAIM, tmp_path).why
+
+
+def test_the_recipes_claims_are_judged_with_the_fixed_words(tmp_path: Path) -> None:
+    found = claims(results=tmp_path)
+    assert found
+    assert {row.verdict for row in found} == {"inconclusive"}
+    assert len({row.id for row in found}) == len(found)
+    assert all(row.smallest > 0 and row.statement and row.why for row in claims())
+    assert all(row.verdict in WORDS for row in claims())

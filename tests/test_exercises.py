@@ -1,0 +1,145 @@
+"""The checkers: right answers are right, and every mistake that they know is recognised as itself."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from mdepth import exercises
+from mdepth.exercises import check
+
+MISTAKES = [
+    (name, number) for name, one in exercises.everything().items() for number in range(len(one.mistakes))
+]
+
+
+def filled(answer):
+    """An answer that a reader could give: wildcards become a number that is wrong for certain."""
+    return tuple(9.87 if part is None else part for part in answer) if isinstance(answer, tuple) else answer
+
+
+@pytest.mark.parametrize("name", exercises.names())
+def test_the_right_answer_is_right(name: str) -> None:
+    verdict = check(name, exercises.everything()[name].right)
+    assert verdict.right
+    assert str(verdict).startswith("Right.")
+
+
+@pytest.mark.parametrize(("name", "number"), MISTAKES)
+def test_a_mistake_gets_its_own_hint(name: str, number: int) -> None:
+    mistake, hint = exercises.everything()[name].mistakes[number]
+    verdict = check(name, filled(mistake))
+    assert not verdict.right
+    assert str(verdict) == f"Not yet: {hint}"
+
+
+@pytest.mark.parametrize("name", exercises.names())
+def test_hints_tell_mistakes_apart(name: str) -> None:
+    hints = [hint for _, hint in exercises.everything()[name].mistakes]
+    assert len(hints) >= 3
+    assert all(len(hint) > 15 and hint.endswith((".", "?")) for hint in hints)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("introduction.dolls_house", (1, 0.1)),
+        ("introduction.known_size", 2),
+        ("introduction.stereo", (2.0, 0.19)),
+        ("prerequisites.bilinear", (1.25, 1)),
+        ("data.wrap", 1.4464),
+        ("metrics.best_scale", (0.25, 0.84)),
+        ("eigen.fc6_parameters", 256 * 6 * 8 * 4096 + 4096),
+        ("eigen.feature_size", (4, 17)),
+    ],
+)
+def test_answers_worked_out_by_hand(name: str, answer) -> None:
+    assert check(name, answer).right
+
+
+def test_functions_worked_out_by_hand() -> None:
+    def error(prediction, target, valid):
+        d = [
+            math.log(p / t)
+            for p, t, v in zip(prediction.tolist(), target.tolist(), valid.tolist(), strict=True)
+            if v
+        ]
+        return sum(x * x for x in d) / len(d) - (sum(d) / len(d)) ** 2
+
+    def scale(prediction, target, valid):
+        ratios = (target / prediction)[valid]
+        return ratios.prod() ** (1 / len(ratios))
+
+    def delta(prediction, target, valid):
+        within = [
+            v and t / 1.25 < p < 1.25 * t
+            for p, t, v in zip(prediction.tolist(), target.tolist(), valid.tolist(), strict=True)
+        ]
+        return sum(within) / sum(valid.tolist())
+
+    answers = {
+        "eigen.scale_invariant": error,
+        "eigen.aligning_scale": scale,
+        "metrics.delta": delta,
+        "metrics.abs_rel": lambda p, t, v: (p[v] - t[v]).abs().div(t[v]).mean(),
+        "geometry.backproject": lambda u, v, z, fx, fy, cx, cy: (
+            torch.linalg.solve(
+                torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]], dtype=torch.float64),
+                torch.tensor([u, v, 1.0], dtype=torch.float64),
+            )
+            * z
+        ),
+        "geometry.disparity": lambda d, f, b: b / (d / f),
+    }
+    for name, answer in answers.items():
+        assert check(name, answer).right, check(name, answer)
+
+
+@pytest.mark.parametrize("answer", [None, (None, None), (2.0, None), [None]])
+def test_nothing_answered_yet(answer) -> None:
+    verdict = check("introduction.stereo", answer)
+    assert not verdict.right
+    assert "replace None" in str(verdict)
+
+
+def test_other_answers_are_wrong_without_a_guess() -> None:
+    for name, answer in (
+        ("data.wrap", 3.0),
+        ("data.wrap", float("nan")),
+        ("prerequisites.bilinear", (1.25, 1.0, 0.0)),
+        ("metrics.abs_rel", lambda p, t, v: torch.zeros(())),
+    ):
+        verdict = check(name, answer)
+        assert not verdict.right
+        assert "not by one of the usual mistakes" in str(verdict)
+
+
+def unwritten(prediction, target, valid):
+    raise NotImplementedError
+
+
+def test_the_wrong_kind_of_answer_is_told() -> None:
+    assert "asks for a function" in str(check("metrics.abs_rel", 0.2))
+    assert "asks for a number" in str(check("data.wrap", lambda: 1.4464))
+    assert "2 positional arguments" in str(check("metrics.abs_rel", lambda p, t: 0.0))
+    with_error = str(check("metrics.abs_rel", unwritten))
+    assert with_error.startswith("Not answered yet")
+    assert "returns nothing" in str(check("metrics.abs_rel", lambda p, t, v: None))
+    assert "could not convert" in str(check("data.wrap", "deep"))
+
+
+def test_an_unknown_exercise_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"metrics\.delta"):
+        check("metrics.nonsense", 1.0)
+
+
+def test_every_exercise_that_a_chapter_asks_for_exists(root: Path) -> None:
+    asked = {
+        name
+        for page in (root / "book").glob("*.md")
+        for name in re.findall(r'exercises\.check\(\s*"([^"]+)"', page.read_text(encoding="utf-8"))
+    }
+    assert asked <= set(exercises.names())
+    assert len(asked) >= 4
