@@ -62,11 +62,18 @@ def summary_of(path: Path) -> str:
 
 
 def exports_of(root: Path, package: str) -> dict[str, str]:
-    """The names that a package offers from its modules: name -> the module it takes it from."""
+    """The names that a package offers from its modules, by its ``__all__``: name -> the module it comes
+    from.
+    """
     file = module_file(root, package)
     tree = ast.parse(file.read_text() if file else "")
+    lists = [
+        n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"
+    ]
+    offered = set(ast.literal_eval(lists[0])) if lists else set()
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return {alias.name: node.module or "" for node in froms for alias in node.names if alias.asname is None}
+    origins = {alias.name: node.module or "" for node in froms for alias in node.names}
+    return {name: origin for name, origin in origins.items() if name in offered}
 
 
 def options_of(root: Path, module: str) -> str:

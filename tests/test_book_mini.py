@@ -152,10 +152,11 @@ def test_a_second_build_says_who_is_at_work_and_waits(fresh: Mini) -> None:
     assert output.count("cell") == 0  # the first one did the work
 
 
-def refused(mini: Mini, old: str, new: str) -> str:
+def refused(mini: Mini, *edits: tuple[str, str]) -> str:
     """What a build says when it refuses an edited chapter; the HTML of before stays."""
     before = (mini.html / "executed" / "toy.html").read_bytes()
-    mini.edit("book/toy.md", old, new)
+    for old, new in edits:
+        mini.edit("book/toy.md", old, new)
     output = mini.build(status=1)
     assert (mini.html / "executed" / "toy.html").read_bytes() == before
     assert "is as it was before" in output
@@ -175,18 +176,33 @@ def refused(mini: Mini, old: str, new: str) -> str:
         ("print(profile,", 'import sys; print("!", file=sys.stderr); print(', "wrote to stderr: !"),
         ("print(profile,", "print(object(),", "shows a memory address"),
         ("print(profile,", "print(os.getcwd(),", "shows a folder of this machine"),
-        ("{val}`toy.one.worlds", "{val}`toy.one.nowhere", "no number 'toy.one.nowhere.error:.3f'"),
-        ("[beginning](intro.md)", "[beginning](nowhere.md)", "nowhere.md"),
-        (
-            "    alt: A line that rises through the errors of two toy runs\n",
-            "    width: 90%\n",
-            "no alt text",
-        ),
-        ("[beginning](intro.md)", "![there](https://example.org/a.png)", "from elsewhere"),
     ],
 )
-def test_what_must_not_be_published_is_refused(fresh: Mini, old: str, new: str, message: str) -> None:
-    assert message in refused(fresh, old, new)
+def test_a_chapter_that_must_not_be_published_is_refused(
+    fresh: Mini, old: str, new: str, message: str
+) -> None:
+    assert message in refused(fresh, (old, new))
+
+
+def test_warnings_of_the_text_are_errors(fresh: Mini) -> None:
+    output = refused(
+        fresh,
+        ("{val}`toy.one.worlds", "{val}`toy.one.nowhere"),
+        ("[beginning](intro.md)", "[beginning](nowhere.md) {py:func}`mini.parts.square`"),
+    )
+    assert "no number 'toy.one.nowhere.error:.3f'" in output
+    assert "nowhere.md" in output
+    assert "mini.parts.square" in output
+
+
+def test_pages_without_alt_texts_or_from_elsewhere_are_refused(fresh: Mini) -> None:
+    output = refused(
+        fresh,
+        ("    alt: A line that rises through the errors of two toy runs\n", "    width: 90%\n"),
+        ("[beginning](intro.md)", "![there](https://example.org/a.png)"),
+    )
+    assert "no alt text" in output
+    assert "from elsewhere" in output
 
 
 def test_a_record_that_no_rebuild_would_notice_is_refused(fresh: Mini) -> None:
@@ -195,7 +211,7 @@ def test_a_record_that_no_rebuild_would_notice_is_refused(fresh: Mini) -> None:
     (other / "run.json").write_text('{"seed": 0}')
     (other / "metrics.json").write_text("{}")
     hidden = 'print(open("results/laptop/oth" + "er/x/seed0/metrics.json").read(),'
-    assert "read records of ['other'] but names only ['toy']" in refused(fresh, "print(profile,", hidden)
+    assert "read records of ['other'] but names only ['toy']" in refused(fresh, ("print(profile,", hidden))
 
 
 def test_unknown_settings_and_folders_are_refused(fresh: Mini) -> None:

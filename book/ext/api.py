@@ -59,7 +59,7 @@ def resolve(app: Sphinx, env, node: nodes.Element, content: nodes.Element) -> no
     for name, entry in sorted(env.get_domain("py").objects.items()):
         if name.rsplit(".", 1)[-1] == last and imported(name) is wanted:
             return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, name)
-    return None
+    return content if node["refdoc"].startswith("api/") else None  # in a signature: real, but not public
 
 
 def setup(app: Sphinx) -> dict:

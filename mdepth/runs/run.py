@@ -11,6 +11,9 @@ from mdepth.runs.machine import machine
 
 __all__ = ["Run"]
 
+HOW = ("accelerator", "prefetch")
+"""Settings that say how a run is carried out, not what it is; the device stands under ``machine``."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -53,11 +56,12 @@ class Run:
     def description(self) -> dict[str, Any]:
         """Everything that decides the result, ready for JSON: ``meaning`` and ``machine``."""
         recipe, settings = recipes.get(self.source), self.settings()
+        decisive = {name: value for name, value in asdict(settings).items() if name not in HOW}
         meaning = {
             "source": self.source,
             "variant": self.variant,
             "seed": self.seed,
-            "settings": asdict(settings),
+            "settings": decisive,
             "data": recipe.describe(settings),
             "recipe_version": recipe.VERSION,
         }

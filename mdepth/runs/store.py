@@ -71,7 +71,7 @@ def root() -> Path:
     named = os.environ.get("MDEPTH_RESULTS")
     if named:
         return Path(named).expanduser().resolve()
-    repository = Path(__file__).resolve().parent.parent
+    repository = Path(__file__).resolve().parents[2]
     return (repository if (repository / "pyproject.toml").is_file() else Path.cwd()) / "results"
 
 
