@@ -24,7 +24,7 @@ import numpy as np
 
 from mdepth.shapes import DataError
 
-__all__ = ["FILES", "FORMAT", "LIMIT", "Record", "check", "read", "write"]
+__all__ = ["FILES", "FORMAT", "LIMIT", "Record", "check", "read", "root", "shelf", "write"]
 
 FILES = ("run.json", "metrics.json", "history.csv", "samples.npz")
 FORMAT = 1
@@ -98,6 +98,22 @@ class Record:
             if key not in table:
                 raise DataError(f"{self.folder or 'record'}: no {what} {key!r}; it has {', '.join(table)}")
         return means[metric]
+
+
+def root() -> Path:
+    """The folder of all records: ``$MDEPTH_RESULTS``, the repository's ``results``, or ``results`` right
+    here.
+    """
+    if named := os.environ.get("MDEPTH_RESULTS"):
+        return Path(named).expanduser().resolve()
+    repository = Path(__file__).resolve().parents[1]
+    return (repository if (repository / "pyproject.toml").is_file() else Path.cwd()) / "results"
+
+
+def shelf(profile: str) -> Path:
+    """Where the records of a profile are read from: below ``root()``, or what an installed wheel carries."""
+    place, carried = root() / profile, Path(__file__).resolve().parent / "_records" / profile
+    return carried if carried.is_dir() and not place.is_dir() else place
 
 
 def write(record: Record, folder: Path | str, *, files: Mapping[str, Path] | None = None) -> Path:

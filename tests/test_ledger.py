@@ -257,11 +257,11 @@ def test_seeds_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 def test_without_a_results_folder_the_records_of_the_wheel_are_read(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mdepth.ledger import measured
+    from mdepth import results
 
     package = tmp_path / "site" / "mdepth"
     shutil.copytree(folder / "laptop", package / "_records" / "laptop")
-    monkeypatch.setattr(measured, "__file__", str(package / "ledger" / "measured.py"))
+    monkeypatch.setattr(results, "__file__", str(package / "results.py"))
     monkeypatch.chdir(package.parent)
     monkeypatch.delenv("MDEPTH_RESULTS", raising=False)
     assert list(gather("laptop")) == ["eigen/coarse-rooms"]

@@ -112,8 +112,7 @@ class Protocol:
     factor: float = 1.0
     """Multiplies predictions that are not aligned (5.4 for Monodepth2's stereo networks: 0.54 m for 0.1)."""
     alignment: Literal["none", "median", "log-mean"] = "none"
-    """Per image: multiply by median(target) / median(prediction), or by exp(mean(ln target - ln prediction)).
-    """
+    """Per image: the factor median(target) / median(prediction), or exp(mean(ln target - ln prediction))."""
     averaging: Literal["per_image", "pooled"] = "per_image"
     """Which of the two averages is the one to report."""
     flip: Literal["none", "mean", "ramp"] = "none"
@@ -177,9 +176,7 @@ class Protocol:
         height: int,
         width: int,
     ) -> Depth:
-        """The network's depths of the view (and of the mirrored view, as predicted) merged and at the truth's
-        size.
-        """
+        """The network's depth of the view, merged with that of the mirrored view, at the truth's size."""
         views = [depth] if mirrored is None else [depth, mirrored.flip(-1)]
         if self.clamp_each and self.clamp is not None:
             views = [view.clamp(*self.clamp) for view in views]
@@ -195,9 +192,7 @@ class Protocol:
     def align(
         self, prediction: Float[Tensor, " N"], target: Float[Tensor, " N"]
     ) -> tuple[Float[Tensor, " N"], float]:
-        """One image's counted predictions, scaled and clamped as they are measured; and the factor they were
-        scaled by.
-        """
+        """One image's scored predictions as they are measured, and the factor they were multiplied by."""
         factor = self.factor
         if self.alignment == "median":
             middle = median(prediction)

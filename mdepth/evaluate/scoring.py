@@ -159,8 +159,7 @@ def evaluate(
     limit: int | None = None,
     metrics: Iterable[str] | None = None,
 ) -> dict[str, Scores]:
-    """Score a network, or any function from images to depth, on a data set, under several protocols in one
-    pass.
+    """Score a network, or any function from images to depth, under several protocols in one pass.
 
     ``predict`` takes an image (B, 3, H, W), RGB in [0, 1], on ``device``, and returns depth (B, 1, h, w) in
     metres, or in any unit where the protocol aligns; another size is resized by the protocol's rule. It is

@@ -173,7 +173,7 @@ def build(
 
     Args:
         sources: names such as ``"eigen"``; all by default.
-        results: the folder of records; by default :func:`mdepth.ledger.measured.root`.
+        results: the folder of records; by default :func:`mdepth.results.root`.
         is_stale: says of a record whether its recipe has changed since (``mdepth.runs.is_stale``).
     """
     names = tuple(sources) if sources is not None else reported.sources()

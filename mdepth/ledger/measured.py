@@ -6,7 +6,6 @@ worlds give B; real data give what the run itself declares (``extra["level"]``: 
 weakest, where it declares nothing.
 """
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -16,7 +15,7 @@ from mdepth import results
 from mdepth.ledger.stats import Summary, summarise
 from mdepth.results import Record
 
-__all__ = ["LEVELS", "Measurement", "Runs", "gather", "level_of", "root"]
+__all__ = ["LEVELS", "Measurement", "Runs", "gather", "level_of"]
 
 LEVELS = {
     "A": "needs no data: counts, sizes, identities",
@@ -26,16 +25,6 @@ LEVELS = {
     "d": "trained or evaluated on other real frames",
     "T": "time, memory or throughput on stated hardware, compared as a ratio",
 }
-
-
-def root() -> Path:
-    """The folder of all records: ``$MDEPTH_RESULTS``, the repository's ``results``, or ``results`` right
-    here.
-    """
-    if named := os.environ.get("MDEPTH_RESULTS"):
-        return Path(named).expanduser().resolve()
-    repository = Path(__file__).resolve().parents[2]
-    return (repository if (repository / "pyproject.toml").is_file() else Path.cwd()) / "results"
 
 
 def level_of(record: Record) -> str:
@@ -144,9 +133,7 @@ def gather(
 
     Errors: :class:`~mdepth.shapes.DataError` naming the file of a damaged record.
     """
-    base = (folder or root()) / profile
-    if folder is None and not base.is_dir():
-        base = Path(__file__).resolve().parents[1] / "_records" / profile  # what an installed wheel carries
+    base = results.shelf(profile) if folder is None else folder / profile
     wanted = None if sources is None else set(sources)
     runs: dict[tuple[str, str], list[Record]] = {}
     for place in sorted(base.glob("*/*/seed*"), key=lambda path: (path.parent, int(path.name[4:] or 0))):

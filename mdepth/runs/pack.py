@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 from mdepth import recipes, results
-from mdepth.runs.store import root
+from mdepth.results import root
 from mdepth.shapes import DataError
 
 __all__ = ["pack", "unpack"]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from mdepth import recipes, results, weights
-from mdepth.results import Record
+from mdepth.results import Record, root
 from mdepth.runs.machine import commit, hardware, peak_memory_mb, versions
 from mdepth.runs.run import Run
 from mdepth.shapes import DataError
@@ -62,17 +62,6 @@ def plan(profile: str, source: str | None = None, *, real: bool | None = None) -
             for seed in recipe.seeds(variant, profile)
         ]
     return sorted(runs, key=lambda run: run.seed)
-
-
-def root() -> Path:
-    """The folder of all records: ``$MDEPTH_RESULTS``, the repository's ``results``, or ``results`` right
-    here.
-    """
-    named = os.environ.get("MDEPTH_RESULTS")
-    if named:
-        return Path(named).expanduser().resolve()
-    repository = Path(__file__).resolve().parents[2]
-    return (repository if (repository / "pyproject.toml").is_file() else Path.cwd()) / "results"
 
 
 def folder(run: Run) -> Path:
@@ -243,4 +232,5 @@ def reference(source: str, variant: str, seed: int | None = None) -> list[Record
     """
     runs = [Run(source, variant, "laptop", number) for number in recipes.get(source).seeds(variant, "laptop")]
     wanted = [run for run in runs if seed is None or run.seed == seed]
-    return [results.read(folder(run)) for run in wanted if folder(run).is_dir()]
+    places = [results.shelf("laptop") / source / variant / f"seed{run.seed}" for run in wanted]
+    return [results.read(place) for place in places if place.is_dir()]

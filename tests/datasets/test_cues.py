@@ -31,13 +31,18 @@ def test_draws_are_of_scenes() -> None:
 @pytest.mark.parametrize(("u", "v"), [(40, 20), (70, 44), (10, 30)])
 def test_vanishing_point_of_a_fan(u: int, v: int) -> None:
     fan = torch.atan2(torch.arange(64.0)[:, None] - v, torch.arange(96.0)[None] - u)
-    found = cues.vanishing_point((6 * fan).sin().expand(3, 64, 96))
+    stripes = torch.nn.functional.avg_pool2d(((6 * fan).sin() > 0).float()[None], 3, stride=1, padding=1)
+    found = cues.vanishing_point(stripes.expand(3, 64, 96))
     assert np.abs(found - [u, v]).max() <= 2
 
 
 def test_fineness_counts_waves_whatever_their_contrast() -> None:
     x = torch.arange(100.0).expand(1, 3, 100, 100)
-    fine = {(p, a): cues.fineness(a * torch.sin(2 * torch.pi * x / p), stride=100).item() for p in (10, 20) for a in (1, 0.5)}
+    fine = {
+        (period, contrast): cues.fineness(contrast * torch.sin(2 * torch.pi * x / period), stride=100).item()
+        for period in (10, 20)
+        for contrast in (1, 0.5)
+    }
     assert fine[10, 1] / fine[20, 1] == pytest.approx(2, rel=0.1)
     assert fine[10, 0.5] == pytest.approx(fine[10, 1], rel=0.05)
 
@@ -76,8 +81,7 @@ def test_the_bar_of_a_t_is_guessed_to_be_nearer(bar_depth: float, right: bool) -
     depth = torch.where(instances == 1, bar_depth, torch.where(instances == 2, 4.0, 6.0))
     hits, number = cues.junctions(instances, depth)
     assert number[0] > 0
-    assert (hits[0] == number[0]) is right or hits[0] < number[0]
-    assert (hits[0] > 0) is right
+    assert hits[0] == (number[0] if right else 0)
 
 
 def test_fit_finds_a_plane_and_nothing_in_noise() -> None:
