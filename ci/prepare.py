@@ -1,7 +1,7 @@
 """Write down what this build depends on, each file only if its content changes: the input of the Snakefile.
 
 ``plan.json``      the sources with runs to make, the chapters, the sources each chapter names
-``plan/S.json``    the identities of the runs of source S
+``plan/S.json``    what the runs of source S mean (their identities without the machine)
 ``inputs/C.json``  what chapter C depends on besides the records made by this build
 ``site.json``      what the HTML depends on besides the executed notebooks
 
@@ -30,13 +30,13 @@ def record_digests(layout: Layout, source: str) -> dict[str, str]:
 
 
 def plan_runs(layout: Layout) -> list[str]:
-    """Write the identities of the runs of this profile, source by source; returns the sources."""
+    """Write what the runs of this profile mean, source by source; returns the sources."""
     runs = importlib.import_module(f"{layout.package}.runs")
     planned: dict[str, list[str]] = {}
     for run in runs.plan(layout.profile):
-        planned.setdefault(run.source, []).append(run.identity)
-    for source, identities in planned.items():
-        write_json(layout.state / "plan" / f"{source}.json", identities)
+        planned.setdefault(run.source, []).append(run.meaning)
+    for source, meanings in planned.items():
+        write_json(layout.state / "plan" / f"{source}.json", meanings)
         made = layout.state / "records" / f"{source}.json"
         if made.is_file() and json.loads(made.read_text()) != record_digests(layout, source):
             made.unlink()

@@ -24,7 +24,7 @@ import numpy as np
 
 from mdepth.shapes import DataError
 
-__all__ = ["FILES", "FORMAT", "LIMIT", "Record", "check", "read", "root", "shelf", "write"]
+__all__ = ["FILES", "FORMAT", "LIMIT", "Record", "check", "level_of", "read", "root", "shelf", "write"]
 
 FILES = ("run.json", "metrics.json", "history.csv", "samples.npz")
 FORMAT = 1
@@ -98,6 +98,27 @@ class Record:
             if key not in table:
                 raise DataError(f"{self.folder or 'record'}: no {what} {key!r}; it has {', '.join(table)}")
         return means[metric]
+
+
+def level_of(record: Record) -> str:
+    """The level of evidence of a record's numbers, decided in this one place.
+
+    Synthetic worlds give B; real data give what the run itself declares (``extra["level"]``: C, D or d), and
+    d, the weakest, where it declares nothing.
+
+    Raises:
+        ValueError: a run on the worlds claims more than B, or names a level that does not exist.
+    """
+    real, claimed = record.run["data"]["real"], record.run["extra"].get("level")
+    if claimed is None:
+        return "d" if real else "B"
+    if claimed not in ("C", "D", "d") if real else claimed != "B":
+        wanted = "C, D or d" if real else "B"
+        raise ValueError(
+            f"{record.folder or 'record'}: run.json, extra: level {claimed!r}, expected {wanted}; "
+            f"the data are {'real' if real else 'synthetic'}"
+        )
+    return claimed
 
 
 def root() -> Path:

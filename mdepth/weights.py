@@ -67,7 +67,8 @@ def save(
         path: the file, by custom ``*.safetensors``.
         dtype: floating-point tensors are stored in this type, for example ``torch.float16``; ``None`` keeps
             theirs.
-        about: short texts kept in the file's header, for example which run made it.
+        about: short texts kept in the file's header, for example the ``run`` that made it and the ``level``
+            of evidence of what the network shows.
 
     Raises:
         OSError: the folder cannot be written to, or the disk is full; nothing half-written stays behind.

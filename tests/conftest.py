@@ -17,7 +17,9 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real sample files that MDEPTH_DATA names; without it the test is skipped, except where CI demands it."""
+    """The folder of real sample files that MDEPTH_DATA names; without it the test is skipped, except where CI
+    demands it.
+    """
     folder = os.environ.get("MDEPTH_DATA")
     if not folder:
         if os.environ.get("MDEPTH_REQUIRE") == "all":

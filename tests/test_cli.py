@@ -34,7 +34,7 @@ def invoke(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="mdepth")
 
 
-def refused(result, *words: str) -> None:
+def check_refused(result, *words: str) -> None:
     """Assert that a command ended as a mistake should: status 2, one line on standard error, nothing else."""
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
@@ -185,7 +185,7 @@ def test_export_writes_what_the_loaders_find(layout, key, tmp_path):
     assert json.loads(result.stdout)["frames"] == 2
     found = json.loads(invoke("data", "check", tmp_path, "--json").stdout)["found"]
     assert key in [item["key"] for item in found]
-    refused(invoke(*arguments), "--force")
+    check_refused(invoke(*arguments), "--force")
     assert invoke(*arguments, "--force").exit_code == 0
 
 
@@ -226,13 +226,13 @@ def test_book_outside_a_repository_says_what_to_do(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(book, "__file__", str(tmp_path / "site-packages/mdepth/cli/book.py"))
-    refused(invoke("book"), "no repository here", "clone")
+    check_refused(invoke("book"), "no repository here", "clone")
 
 
 def test_book_without_its_tools_says_how_to_install_them(monkeypatch, root):
     monkeypatch.chdir(root)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    refused(invoke("book"), "snakemake", "pip install -e .[book]")
+    check_refused(invoke("book"), "snakemake", "pip install -e .[book]")
 
 
 def test_the_arguments_that_book_passes_are_those_of_the_pipeline(root):
@@ -269,4 +269,4 @@ def test_ledger_shows_the_rows_asked_for():
 
 
 def test_ledger_does_not_write_over_a_folder(tmp_path):
-    refused(invoke("ledger", "--source", "eigen", "--csv", tmp_path), "is a folder")
+    check_refused(invoke("ledger", "--source", "eigen", "--csv", tmp_path), "is a folder")

@@ -17,7 +17,7 @@ def invoke(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="mdepth")
 
 
-def refused(result, *words: str) -> None:
+def check_refused(result, *words: str) -> None:
     """Assert that a command ended as a mistake should: status 2, one line on standard error, nothing else."""
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
@@ -56,14 +56,14 @@ def refused(result, *words: str) -> None:
 )
 def test_mistakes_are_one_line_that_helps(arguments, words, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    refused(invoke(*arguments), *words)
+    check_refused(invoke(*arguments), *words)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_data_commands_without_a_folder_say_how_to_name_one(monkeypatch):
     monkeypatch.delenv("MDEPTH_DATA", raising=False)
-    refused(invoke("data", "check"), "MDEPTH_DATA")
-    refused(invoke("data", "fetch", "nyu-splits"), "--to")
+    check_refused(invoke("data", "check"), "MDEPTH_DATA")
+    check_refused(invoke("data", "fetch", "nyu-splits"), "--to")
 
 
 def test_debug_shows_where_a_mistake_came_from(monkeypatch):

@@ -51,7 +51,7 @@ def summary(*arguments: object) -> dict:
     return json.loads(result.stdout)
 
 
-def refused(result, *words: str) -> None:
+def check_refused(result, *words: str) -> None:
     """Assert status 2 and one line with these words, apart from the remark which network is used."""
     assert result.exit_code == 2, result.output + repr(result.exception)
     assert result.stdout == ""
@@ -176,6 +176,26 @@ def test_text_says_what_was_used_and_how_far_to_believe_it(photo, trained, tmp_p
     assert "unit mm" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"run": "eigen/coarse-rooms (laptop, seed 0)"}, "level B"),  # files made before the level was kept
+        ({"run": "eigen/coarse-redkitchen (laptop, seed 0)"}, "level d"),
+        ({"run": "eigen/coarse-nyu (full, seed 0)", "level": "D"}, "level D"),
+        ({"run": "eigen/coarse-rooms (laptop, seed 0)", "level": "B"}, "level B"),
+        ({"run": "elsewhere/coarse"}, "data that its file does not name"),
+        ({}, "data that its file does not name"),
+    ],
+)
+def test_weights_say_how_far_to_believe_them(about, words, trained, tmp_path):
+    from mdepth.cli.networks import load
+
+    path = weights.save(weights.read(trained), tmp_path / "weights.safetensors", about=about)
+    loaded = load("eigen-coarse-rooms", path, "cpu")
+    assert words in loaded.evidence
+    assert loaded.trained == about.get("run", "origin unknown")
+
+
 def test_the_network_that_comes_with_the_package_is_the_default(photo, tmp_path):
     told = summary(photo, "-o", tmp_path / "out")
     assert told["network"] == "eigen-coarse-rooms"
@@ -234,7 +254,7 @@ def test_a_video_file_is_predicted_frame_by_frame(trained, tmp_path):
 def test_a_video_that_cannot_be_decoded_is_one_line(trained, tmp_path):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"no video")
-    refused(invoke(clip, "-o", tmp_path / "out", "--weights", trained), "clip.mp4")
+    check_refused(invoke(clip, "-o", tmp_path / "out", "--weights", trained), "clip.mp4")
 
 
 def test_photographs_are_turned_upright_and_bring_their_camera(tmp_path):
@@ -294,7 +314,7 @@ def test_wrong_options_are_one_line_and_leave_nothing(
 ):
     monkeypatch.chdir(tmp_path)
     chosen = [] if "--weights" in arguments or "nyu" in arguments[-1] else ["--weights", trained]
-    refused(invoke(photo, "-o", "out", *chosen, *arguments), *words)
+    check_refused(invoke(photo, "-o", "out", *chosen, *arguments), *words)
     assert not (tmp_path / "out").exists()
 
 
@@ -310,19 +330,27 @@ def test_what_is_no_picture_is_one_line(photo, trained, tmp_path):
         path = tmp_path / name
         if content is not None:
             path.write_bytes(content)
-        refused(invoke(path, "-o", out, "--weights", trained), name)
+        check_refused(invoke(path, "-o", out, "--weights", trained), name)
     Image.fromarray(np.full((30, 40), 2000, np.uint16)).save(tmp_path / "depth.png")
-    refused(invoke(tmp_path / "depth.png", "-o", out, "--weights", trained), "depth.png", "depth map")
+    check_refused(invoke(tmp_path / "depth.png", "-o", out, "--weights", trained), "depth.png", "depth map")
     Image.new("RGB", (5, 5)).save(tmp_path / "tiny.png")
-    refused(invoke(tmp_path / "tiny.png", "-o", out, "--weights", trained), "tiny.png", "8 x 8")
+    check_refused(invoke(tmp_path / "tiny.png", "-o", out, "--weights", trained), "tiny.png", "8 x 8")
     (tmp_path / "nothing").mkdir()
-    refused(invoke(tmp_path / "nothing", "-o", out, "--weights", trained), "no picture")
+    check_refused(invoke(tmp_path / "nothing", "-o", out, "--weights", trained), "no picture")
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["huge.png", "huge.gif"])
+def test_a_picture_of_too_many_pixels_is_one_line(name, trained, tmp_path, monkeypatch):
+    Image.new("RGB", (20, 11)).save(tmp_path / name)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    result = invoke(tmp_path / name, "-o", tmp_path / "out", "--weights", trained)
+    check_refused(result, name, "pixels")
 
 
 def test_weights_of_another_network_are_refused(photo, trained, tmp_path):
     result = invoke(photo, "-o", tmp_path / "out", "--weights", trained, "--model", "eigen-coarse-roads")
-    refused(result, "does not fit", "wrong shape")
+    check_refused(result, "does not fit", "wrong shape")
 
 
 def test_weights_that_hold_code_are_refused(photo, tmp_path):
@@ -330,17 +358,17 @@ def test_weights_that_hold_code_are_refused(photo, tmp_path):
 
     path = tmp_path / "w.pth"
     path.write_bytes(pickle.dumps({"a": print}))
-    refused(invoke(photo, "-o", tmp_path / "out", "--weights", path), "w.pth")
+    check_refused(invoke(photo, "-o", tmp_path / "out", "--weights", path), "w.pth")
 
 
 def test_results_are_not_overwritten_unless_asked(photo, trained, tmp_path):
     arguments = [photo, "-o", tmp_path / "out", "--weights", trained]
     summary(*arguments)
     before = (tmp_path / "out" / "npz" / "photo.npz").stat().st_mtime_ns
-    refused(invoke(*arguments), "exists already", "--force")
+    check_refused(invoke(*arguments), "exists already", "--force")
     assert (tmp_path / "out" / "npz" / "photo.npz").stat().st_mtime_ns == before
     assert invoke(*arguments, "--force").exit_code == 0
-    refused(invoke(photo, "-o", photo, "--weights", trained), "is a file")
+    check_refused(invoke(photo, "-o", photo, "--weights", trained), "is a file")
 
 
 def test_a_full_disk_leaves_nothing_behind(photo, trained, tmp_path, monkeypatch):
@@ -349,7 +377,7 @@ def test_a_full_disk_leaves_nothing_behind(photo, trained, tmp_path, monkeypatch
 
     monkeypatch.setattr(outputs, "_write_cloud", full)
     result = invoke(photo, "-o", tmp_path / "out", "--weights", trained)
-    refused(result, "No space left on device")
+    check_refused(result, "No space left on device")
     assert [path for path in (tmp_path / "out").rglob("*")] == []
 
 

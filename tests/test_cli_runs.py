@@ -30,7 +30,7 @@ def read(*arguments: object):
     return json.loads(result.stdout)
 
 
-def refused(result, *words: str) -> None:
+def check_refused(result, *words: str) -> None:
     """Assert status 2, nothing on standard output, and one line of error with these words."""
     assert result.exit_code == 2, result.output + repr(result.exception)
     assert result.stdout == ""
@@ -147,7 +147,7 @@ def test_a_source_stands_for_all_its_planned_variants(monkeypatch):
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(arguments, words, tmp_path):
-    refused(invoke(*arguments), *words)
+    check_refused(invoke(*arguments), *words)
     assert [path for path in tmp_path.rglob("*") if path.is_file() and ".mdepth" not in path.parts] == []
 
 
@@ -272,6 +272,24 @@ def test_text_shows_the_baseline_beside(truth, tmp_path):
     assert "level of evidence B" in result.stderr
 
 
+def test_text_shows_the_average_that_the_source_reports(truth, tmp_path):
+    """One map is far too deep: the mean of three root mean squares is not the root of all squares' mean."""
+    wrong = truth + np.array([0.0, 0.0, 2.0])[:, None, None].astype(np.float32)
+    np.save(tmp_path / "one_wrong.npy", wrong)
+    options = ["--data", "rooms", "--scenes", 3, "--predictions", "one_wrong.npy", "--unit", "m"]
+    for protocol, over, rmse in (
+        ("worlds", "mean over images", 2 / 3),
+        ("make3d", "pooled over all pixels", 2 / 3**0.5),
+    ):
+        result = invoke("evaluate", *options, "--protocol", protocol)
+        assert result.exit_code == 0, result.output + repr(result.exception)
+        first, _, *lines = result.stdout.splitlines()
+        assert first.startswith(f"{protocol}: 3 images")
+        assert first.endswith(over)
+        by_name = {line.split()[0]: line.split()[1] for line in lines}
+        assert float(by_name["rmse"]) == pytest.approx(rmse, abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -293,7 +311,7 @@ def test_text_shows_the_baseline_beside(truth, tmp_path):
 def test_what_cannot_be_evaluated_is_one_line(arguments, words, truth, tmp_path):
     np.save(tmp_path / "wrong.npy", truth[:2])
     np.save(tmp_path / "nan.npy", np.where(truth > 2, np.nan, 1.0))
-    refused(invoke("evaluate", "--data", "rooms", "--scenes", 3, *arguments), *words)
+    check_refused(invoke("evaluate", "--data", "rooms", "--scenes", 3, *arguments), *words)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +327,7 @@ def test_what_cannot_be_evaluated_is_one_line(arguments, words, truth, tmp_path)
 )
 def test_data_that_cannot_be_opened_are_one_line(arguments, words, tmp_path):
     np.save(tmp_path / "x.npy", np.ones((1, 4, 4)))
-    refused(invoke("evaluate", "--predictions", "x.npy", "--unit", "m", *arguments), *words)
+    check_refused(invoke("evaluate", "--predictions", "x.npy", "--unit", "m", *arguments), *words)
 
 
 def test_real_frames_are_evaluated_with_their_own_protocol(real_data, monkeypatch, tmp_path):

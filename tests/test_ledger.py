@@ -16,9 +16,9 @@ from mdepth import ledger, results
 from mdepth.ledger import checks, reported
 from mdepth.ledger.__main__ import main
 from mdepth.ledger.compare import NONE, VERDICTS, shown
-from mdepth.ledger.measured import gather, level_of
+from mdepth.ledger.measured import gather
 from mdepth.ledger.stats import bootstrap_interval, summarise, t_interval
-from mdepth.results import Record
+from mdepth.results import Record, level_of
 
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "scale_invariant", "delta1", "delta2", "delta3")
 SOURCES = ("eigen",)
@@ -200,8 +200,8 @@ def test_other_methods_are_reported_only_whatever_was_run(folder: Path) -> None:
         assert {row.reference for row in found} == {NONE}
 
 
-def test_not_run_says_what_it_needs_and_how_to_run_it() -> None:
-    row = next(row for row in ledger.rows(SOURCES) if row.id == "eigen.table2.coarse.rmse")
+def test_not_run_says_what_it_needs_and_how_to_run_it(tmp_path: Path) -> None:
+    row = by_id(tmp_path)["eigen.table2.coarse.rmse"]  # a folder without records
     assert row.verdict_text == "not run (needs KITTI raw)"
     assert row.command == "mdepth run eigen/coarse-kitti --profile full"
 

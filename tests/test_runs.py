@@ -216,7 +216,9 @@ def test_publish_puts_half_precision_into_the_package(
         runs.publish(Run(**RUN))
     assert main(["quick", "tiny", "--publish"]) == 0
     path = weights.pretrained("tiny-line")
-    assert weights.metadata(path)["run"] == "tiny/line (quick, seed 0)"
+    about = weights.metadata(path)
+    assert (about["run"], about["level"]) == ("tiny/line (quick, seed 0)", "B")
+    assert weights.metadata(runs.folder(Run(**RUN)) / "weights.safetensors") == about
     record, state = runs.found(Run(**RUN)), weights.read(path)
     assert record is not None
     assert state["weight"].dtype == torch.float16

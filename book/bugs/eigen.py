@@ -1,7 +1,8 @@
 """What ports of Eigen et al. (2014) got wrong, each as the smallest change that does it.
 
-Every function or class here is wrong on purpose. The right version stands in :mod:`mdepth.losses` and :mod:`mdepth.models.eigen`;
-the chapter puts both side by side. Who did what is listed in the chapter; no code of theirs is here.
+Every function or class here is wrong on purpose. The right version stands in :mod:`mdepth.losses` and
+:mod:`mdepth.models.eigen`; the chapter puts both side by side. Who did what is listed in the chapter; no code
+of theirs is here.
 """
 
 import torch
@@ -27,18 +28,22 @@ class ReluOutput(torch.nn.Module):
         return self.network.predict(image).clamp(min=1.0)  # exp(relu(l)) = max(exp(l), 1)
 
 
-def loss_all_pixels(log_prediction: Depth, log_target: Depth, valid: Valid, lam: float = 0.5) -> Float[Tensor, ""]:
+def loss_all_pixels(
+    log_prediction: Depth, log_target: Depth, valid: Valid, lam: float = 0.5
+) -> Float[Tensor, ""]:
     """The scale-invariant loss with n counted over all pixels instead of the valid ones.
 
-    The two terms then shrink by different powers of the share of valid pixels: the first by s, the second by s squared,
-    so what is forgiven of a global scale depends on how many holes the sensor left.
+    The two terms then shrink by different powers of the share of valid pixels: the first by s, the second by
+    s squared, so what is forgiven of a global scale depends on how many holes the sensor left.
     """
     d = torch.where(valid, log_prediction - log_target, 0.0).flatten(1)
     return (d.square().mean(1) - lam * d.mean(1).square()).mean()
 
 
 def loss_plus(log_prediction: Depth, log_target: Depth, valid: Valid, lam: float = 0.5) -> Float[Tensor, ""]:
-    """The scale-invariant loss with the second term added: a global scale error costs more instead of less."""
+    """The scale-invariant loss with the second term added: a global scale error costs more instead of
+    less.
+    """
     d = torch.where(valid, log_prediction - log_target, 0.0).flatten(1)
     n = valid.flatten(1).sum(1).clamp(min=1)
     return (d.square().sum(1) / n + lam * (d.sum(1) / n).square()).mean()
@@ -47,13 +52,16 @@ def loss_plus(log_prediction: Depth, log_target: Depth, valid: Valid, lam: float
 def relative_depth(depth: Depth) -> Depth:
     """Depth divided by the image's largest: the target of ports that train on 8-bit pictures of depth.
 
-    All metric scale is gone before training begins; the network cannot learn what the numbers in its target do not say.
+    All metric scale is gone before training begins; the network cannot learn what the numbers in its target
+    do not say.
     """
     return depth / depth.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
 
 
 def literal_sizes(height: int, width: int) -> list[tuple[str, int, int]]:
-    """Rows and columns of every coarse stage if Figure 1 is read literally: an unpadded first convolution and 2x2 pools."""
+    """Rows and columns of every coarse stage if Figure 1 is read literally: an unpadded first convolution and
+    2x2 pools.
+    """
     rows, columns, sizes = height, width, []
     for stage, kernel, stride, padding, pool in (
         ("coarse1", 11, 4, 0, True),

@@ -102,7 +102,7 @@ def _animation(path: Path, every: int) -> Iterator[Frame]:
     try:
         with Image.open(path) as picture:
             count = getattr(picture, "n_frames", 1)
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: is not a readable animation ({error})") from None
     for i in range(0, count, every):
         yield Frame(path, f"{path.stem}/{i:06d}", partial(_read_frame, path, i), of_video=True)
@@ -124,14 +124,11 @@ def _read_photo(path: Path) -> Picture:
     """An image file, upright."""
     from PIL import Image, ImageOps
 
-    try:
-        image = read_image(path)
-        with Image.open(path) as picture:
-            exif = picture.getexif()
-            if exif.get(ORIENTATION, 1) != 1:
-                image = _tensor(ImageOps.exif_transpose(picture))
-    except Image.DecompressionBombError:
-        raise DataError(f"{path}: more pixels than any camera has; make the picture smaller") from None
+    image = read_image(path)
+    with Image.open(path) as picture:
+        exif = picture.getexif()
+        if exif.get(ORIENTATION, 1) != 1:
+            image = _tensor(ImageOps.exif_transpose(picture))
     equivalent = float(exif.get_ifd(EXIF).get(FOCAL_35MM, 0) or 0)
     height, width = image.shape[1:]
     return Picture(image, equivalent / FULL_FRAME * max(height, width) / width if equivalent > 0 else None)

@@ -11,8 +11,13 @@ __all__ = ["DEFAULT", "Loaded", "device_of", "load"]
 
 DEFAULT = "eigen-coarse-rooms"
 """The network that ``mdepth predict`` uses when none is named; its weights come with the package."""
-WORLDS = "the synthetic worlds, so its metres are theirs: level B, it shows the method and measures nothing"
-REAL = "real frames of another camera: level d, no promise for other places"
+EVIDENCE = {
+    "B": "the synthetic worlds, so its metres are theirs: level B, it shows the method and measures nothing",
+    "C": "the data of its authors: level C, the weights are the published ones",
+    "D": "the paper's data: level D, no promise for other places",
+    "d": "real frames of another camera: level d, no promise for other places",
+}
+"""What a network was trained on and what that is worth, by the level in its file."""
 UNKNOWN = "data that its file does not name, so nothing is known about how far to believe it"
 
 
@@ -46,13 +51,16 @@ def load(model: str | None, weights: Path | None, device: str) -> Loaded:
     """
     from mdepth import models
     from mdepth.weights import load as fill
+    from mdepth.weights import metadata
 
     name = choose("network", model or DEFAULT, models.names())
     path = weights.expanduser() if weights else _own_weights(name)
     network = models.build(name)
     fill(network, path)
-    run = _run_of(path)
-    return Loaded(network.to(device_of(device)).eval(), name, path, run or "origin unknown", _evidence(run))
+    about = metadata(path) if path.suffix == ".safetensors" else {}
+    level = about.get("level") or _level_of_run(about.get("run", ""))
+    trained, worth = about.get("run", "origin unknown"), EVIDENCE.get(level, UNKNOWN)
+    return Loaded(network.to(device_of(device)).eval(), name, path, trained, worth)
 
 
 def _own_weights(name: str) -> Path:
@@ -69,22 +77,17 @@ def _own_weights(name: str) -> Path:
     return path
 
 
-def _run_of(path: Path) -> str:
-    """Which run made a file of weights, if its header tells."""
-    from mdepth.weights import metadata
-
-    return metadata(path).get("run", "") if path.suffix == ".safetensors" else ""
-
-
-def _evidence(run: str) -> str:
-    """What a network was trained on, from the name of its run (``source/variant (profile, seed 0)``)."""
+def _level_of_run(run: str) -> str:
+    """The level of evidence of a file that names only its run (``source/variant (profile, seed 0)``), the
+    weakest that its data allow; "" where the run is unknown.
+    """
     from mdepth import recipes
 
     found = re.match(r"([\w-]+)/([\w-]+)", run)
     if not found or found[1] not in recipes.available():
-        return UNKNOWN
+        return ""
     variant = recipes.get(found[1]).VARIANTS.get(found[2])
-    return UNKNOWN if variant is None else REAL if variant.realdata else WORLDS
+    return "" if variant is None else "d" if variant.realdata else "B"
 
 
 def device_of(name: str) -> str:

@@ -80,6 +80,11 @@ def _open_image(path: Path) -> Any:
         raise DataError(
             f"{path}: the file does not exist; check the folder's layout with `mdepth data check`"
         ) from None
+    except Image.DecompressionBombError:
+        raise DataError(
+            f"{path}: expected at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, found more; scale the "
+            "picture down, or get the file again if it should be smaller"
+        ) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise DataError(f"{path}: is not a readable image ({error}); copy or download it again") from None
 

@@ -1,9 +1,7 @@
 """What our runs measured: records gathered by variant and profile, summarised over seeds, with level and
 provenance.
 
-A number never travels without its level of evidence. The level is decided here, in one place: synthetic
-worlds give B; real data give what the run itself declares (``extra["level"]``: C, D or d), and d, the
-weakest, where it declares nothing.
+A number never travels without its level of evidence, which :func:`mdepth.results.level_of` decides.
 """
 
 from collections.abc import Iterable
@@ -13,9 +11,9 @@ from pathlib import Path
 
 from mdepth import results
 from mdepth.ledger.stats import Summary, summarise
-from mdepth.results import Record
+from mdepth.results import Record, level_of
 
-__all__ = ["LEVELS", "Measurement", "Runs", "gather", "level_of"]
+__all__ = ["LEVELS", "Measurement", "Runs", "gather"]
 
 LEVELS = {
     "A": "needs no data: counts, sizes, identities",
@@ -25,23 +23,6 @@ LEVELS = {
     "d": "trained or evaluated on other real frames",
     "T": "time, memory or throughput on stated hardware, compared as a ratio",
 }
-
-
-def level_of(record: Record) -> str:
-    """The level of evidence of a record's numbers.
-
-    Errors: ``ValueError`` where a run on the worlds claims more than B, or names a level that does not exist.
-    """
-    real, claimed = record.run["data"]["real"], record.run["extra"].get("level")
-    if claimed is None:
-        return "d" if real else "B"
-    if claimed not in ("C", "D", "d") if real else claimed != "B":
-        wanted = "C, D or d" if real else "B"
-        raise ValueError(
-            f"{record.folder or 'record'}: run.json, extra: level {claimed!r}, expected {wanted}; "
-            f"the data are {'real' if real else 'synthetic'}"
-        )
-    return claimed
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def _execute(run: Run, progress: bool, say: Callable[[str], None]) -> Record:
     )
     seconds = time.perf_counter() - start
     record = Record(_about(run, outcome, seconds), outcome.metrics, _columns(outcome), outcome.samples)
-    weights.save(outcome.network, work / WEIGHTS, about={"run": str(run), "identity": run.identity})
+    weights.save(outcome.network, work / WEIGHTS, about=_origin(run, record))
     results.write(record, place, files={WEIGHTS: work / WEIGHTS})
     for path in work.iterdir():
         path.unlink()
@@ -201,6 +201,12 @@ def _about(run: Run, outcome: recipes.Outcome, seconds: float) -> dict[str, Any]
     }
 
 
+def _origin(run: Run, record: Record) -> dict[str, str]:
+    """What a file of weights says of itself: the run that made it, and how far to believe what it shows."""
+    level = results.level_of(record)
+    return {"run": str(run), "identity": run.identity, "meaning": run.meaning, "level": level}
+
+
 def publish(run: Run) -> Path:
     """Put a finished run's weights, in half precision, among those that come with the package, under the
     network's name.
@@ -208,8 +214,8 @@ def publish(run: Run) -> Path:
     Raises:
         DataError: the run has no record with weights, or the file would be larger than 4 MB.
     """
-    path = folder(run) / WEIGHTS
-    if found(run) is None or not path.is_file():
+    path, record = folder(run) / WEIGHTS, found(run)
+    if record is None or not path.is_file():
         raise DataError(f"{path}: expected the weights of {run}, found none; run it first")
     state = weights.read(path)
     size = sum(2 * tensor.numel() for tensor in state.values())
@@ -217,10 +223,9 @@ def publish(run: Run) -> Path:
         raise DataError(
             f"{path}: {size} bytes in half precision, a published network may have {PUBLISHED_LIMIT}"
         )
-    about = {"run": str(run), "identity": run.identity, "meaning": run.meaning}
     target = weights.PRETRAINED / f"{run.settings().network}.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
-    return weights.save(state, target, dtype=torch.float16, about=about)
+    return weights.save(state, target, dtype=torch.float16, about=_origin(run, record))
 
 
 def reference(source: str, variant: str, seed: int | None = None) -> list[Record]:

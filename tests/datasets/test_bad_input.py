@@ -32,6 +32,14 @@ def test_broken_pictures(tmp_path, name, read):
         read(path)
 
 
+@pytest.mark.parametrize("read", [read_image, read_codes])
+def test_more_pixels_than_any_camera_gives(tmp_path, monkeypatch, read):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    Image.new("L", (20, 11)).save(tmp_path / "huge.png")
+    with pytest.raises(DataError, match=r"huge.png: expected at most 200 pixels, found more.*scale"):
+        read(tmp_path / "huge.png")
+
+
 def test_a_folder_in_place_of_a_picture(tmp_path):
     with pytest.raises(DataError, match="is not a readable image"):
         read_image(tmp_path)

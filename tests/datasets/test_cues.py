@@ -99,6 +99,6 @@ def test_haze_tells_depth_where_there_is_haze(tmp_path) -> None:
     for world in (roads, replace(roads, haze=False)):
         batch = load(world, cache=tmp_path).batch(range(8))
         log_depth = torch.where(batch["valid"], batch["depth"], torch.nan).log()[:, 0].numpy()
-        dark = np.where(np.isfinite(log_depth), cues.darkest(batch["image"]).numpy(), np.nan)
+        dark = np.where(np.isfinite(log_depth), cues.darkest(batch["image"], 1).numpy(), np.nan)
         shares.append(cues.explained(dark - np.nanmean(dark, (1, 2), keepdims=True), log_depth, drawn)[0])
     assert shares[0] > 2 * shares[1]

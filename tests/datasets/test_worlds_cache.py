@@ -183,7 +183,10 @@ def test_a_torn_note_of_progress_starts_again(tmp_path):
     partial.mkdir(parents=True)
     (partial / "progress.json").write_text("{")
     (partial / "depth.npy").write_bytes(b"half")
-    load(WORLD, cache=tmp_path).verify()
+    data = load(WORLD, cache=tmp_path)
+    data.verify()
+    assert data.fingerprint() == load(WORLD, cache=False).fingerprint()
+    assert not partial.exists()
 
 
 def test_meta_describes_the_world(tmp_path):

@@ -115,7 +115,7 @@ def road_like(image: torch.Tensor) -> torch.Tensor:
     return slope + image[:, :1]
 
 
-def agrees_with_the_official_way(dataset) -> None:
+def check_agrees_with_the_official_way(dataset) -> None:
     scores = evaluate(road_like, dataset, "monodepth2-kitti")["monodepth2-kitti"]
     for i in range(len(dataset)):
         item = dataset[i]
@@ -128,12 +128,12 @@ def test_monodepth2_kitti_is_the_official_script_on_dense_and_sparse_truth(gener
     image = torch.rand(3, 94, 311, generator=generator)
     dense = 90 * torch.rand(94, 311, generator=generator)
     sparse = torch.where(torch.rand(94, 311, generator=generator) < 0.05, dense, 0.0)
-    agrees_with_the_official_way([sample(dense, "dense", image), sample(sparse, "sparse", image)])
+    check_agrees_with_the_official_way([sample(dense, "dense", image), sample(sparse, "sparse", image)])
 
 
 @pytest.mark.realdata
 def test_monodepth2_kitti_is_the_official_script_on_real_frames(real_data):
-    agrees_with_the_official_way(find(real_data).open("kitti/raw"))
+    check_agrees_with_the_official_way(find(real_data).open("kitti/raw"))
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 50])

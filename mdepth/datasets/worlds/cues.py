@@ -105,7 +105,7 @@ def vanishing_point(image: Float[Tensor, "3 H W"], spread: float = 3.0, far: flo
 
 
 def darkest(image: Image, window: int = 5) -> Float[Tensor, "B H W"]:
-    """The darkest value of any channel in a window around each pixel: what haze lifts (He, Sun and Tang 2009).
+    """The darkest value of any channel in a window around each pixel: haze lifts it (He, Sun and Tang 2009).
 
     Example:
         >>> darkest(torch.linspace(0.5, 1, 9).expand(1, 3, 1, 9), window=3)[0, 0, 4].item()

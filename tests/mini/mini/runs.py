@@ -21,7 +21,7 @@ class Run:
     seed: int = 0
 
     @property
-    def identity(self) -> str:
+    def meaning(self) -> str:
         """A name for all that decides the result."""
         return f"{self.source}/{self.variant}/{self.profile}/{self.seed}"
 
@@ -43,8 +43,10 @@ def load_or_run(run: Run) -> dict:
         time.sleep(float(os.environ.get("MINI_RUN_SLEEP", "0")))
         place.mkdir(parents=True, exist_ok=True)
         error = triangle(len(run.variant)) + run.variant.count("o") / 8
-        (place / "run.json").write_text(json.dumps({"seed": run.seed, "commit": None, "seconds": 0.1, "versions": {}}))
+        (place / "run.json").write_text(
+            json.dumps({"seed": run.seed, "commit": None, "seconds": 0.1, "versions": {}})
+        )
         (place / "metrics.json").write_text(json.dumps({"worlds": {"mean": {"error": error}}}))
         with (ROOT / "made.txt").open("a") as made:
-            made.write(run.identity + "\n")
+            made.write(run.meaning + "\n")
     return {"metrics": json.loads((place / "metrics.json").read_text())}
