@@ -1,15 +1,14 @@
-"""What the benchmarks share: timing, the hardware's description, and the file that a result is written to."""
+"""What the benchmarks share: timing, and the file of a result with what it was measured on."""
 
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+from mdepth.runs.machine import commit, hardware, versions
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "benchmarks"
 
@@ -29,26 +28,15 @@ def best_seconds(functions: dict[str, Callable[[], Any]], repeats: int = 30) -> 
     return best
 
 
-def hardware() -> dict[str, Any]:
-    """Processor, threads and versions: without them a time means nothing."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        cpu = next(
-            (
-                line.split(":")[1].strip()
-                for line in info.read_text().splitlines()
-                if line.startswith("model name")
-            ),
-            cpu,
-        )
+def circumstances() -> dict[str, Any]:
+    """Date, commit, processor, threads, versions, and how busy the machine was: without them a time means
+    nothing.
+    """
     return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "hardware": hardware() | {"load": round(os.getloadavg()[0], 2)},
+        "versions": versions(),
     }
 
 
@@ -63,7 +51,7 @@ def report(name: str, rows: list[dict[str, Any]], write: bool) -> None:
         )
     if write:
         RESULTS.mkdir(parents=True, exist_ok=True)
-        content = {"benchmark": name, "hardware": hardware(), "rows": rows}
+        content = {"benchmark": name, **circumstances(), "rows": rows}
         path = RESULTS / f"{name}.json"
         path.with_suffix(".tmp").write_text(json.dumps(content, indent=1) + "\n")
         path.with_suffix(".tmp").replace(path)

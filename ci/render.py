@@ -136,7 +136,7 @@ def render(layout: Layout, data: bool) -> None:
     generate(layout, data)
     html = sphinx(layout, layout.state / "render")
     if found := problems(html, (str(layout.root), str(Path.home()) + "/")):
-        listed = "\n".join(found[:40])
+        listed = "\n".join(found[:100])
         raise PipelineError(f"{len(found)} problems in the rendered pages (see {html}):\n{listed}")
     notebooks = [layout.state / "executed" / f"{name}.ipynb" for name in layout.chapters()]
     site = digest(layout.state / "site.json", *notebooks)

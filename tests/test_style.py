@@ -10,7 +10,12 @@ import pytest
 from pipeline_tools import ROOT
 
 LIBRARY = sorted((ROOT / "mdepth").rglob("*.py"))
-SCRIPTS = [*sorted((ROOT / "ci").glob("*.py")), *sorted((ROOT / "book").rglob("*.py")), ROOT / "setup.py"]
+SCRIPTS = [
+    *sorted((ROOT / "ci").glob("*.py")),
+    *sorted((ROOT / "benchmarks").glob("*.py")),
+    *sorted((ROOT / "book").rglob("*.py")),
+    ROOT / "setup.py",
+]
 LISTED = subprocess.run(
     ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
     cwd=ROOT,
@@ -21,6 +26,7 @@ TEXTS = [
     ROOT / name
     for name in LISTED
     if Path(name).suffix in {".py", ".md", ".yml", ".yaml", ".toml", ".sh", ".lock"}
+    and (ROOT / name).is_file()
 ]
 
 

@@ -2,16 +2,19 @@
 
 Vertical bars (``|v|``) in a docstring mean themselves, and a reference to an object reaches it under the
 name where it is
-documented: its shortest public one, whatever module it is defined in.
+documented: its shortest public one, whatever module it is defined in. The pages of source text lose their
+links back, which lead to the other names.
 """
 
 import importlib
 import re
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.nodes import make_refnode
 
+BACK_LINK = re.compile(r'<a class="viewcode-back"[^>]*>\[docs\]</a>')
 LITERAL = re.compile(r"``.*?``|:\w+:`[^`]*`|`[^`]*`_*")
 
 
@@ -62,7 +65,14 @@ def resolve(app: Sphinx, env, node: nodes.Element, content: nodes.Element) -> no
     return content if node["refdoc"].startswith("api/") else None  # in a signature: real, but not public
 
 
+def drop_back_links(app: Sphinx, exception: Exception | None) -> None:
+    """Remove the links from the source text to the documentation."""
+    for path in (Path(app.outdir) / "_modules").rglob("*.html") if exception is None else ():
+        path.write_text(BACK_LINK.sub("", path.read_text()))
+
+
 def setup(app: Sphinx) -> dict:
     app.connect("autodoc-process-docstring", escape_bars)
     app.connect("missing-reference", resolve)
+    app.connect("build-finished", drop_back_links)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,114 @@
+"""Every benchmark can be called and is described; every committed result says what it was measured on."""
+
+import json
+import re
+import runpy
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "benchmarks"
+SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.stem != "harness")
+COMMITTED = sorted((ROOT / "results" / "benchmarks").glob("*.json"))
+
+
+@pytest.fixture(autouse=True)
+def _harness_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+
+def check_result(content: dict[str, Any], name: str) -> None:
+    """Assert that a result says what was measured, when, from which commit, on what and with what."""
+    assert set(content) == {"benchmark", "date", "commit", "hardware", "versions", "rows"}
+    assert content["benchmark"] == name
+    assert datetime.fromisoformat(content["date"]).utcoffset() is not None
+    assert re.fullmatch(r"[0-9a-f]{12}\+?", content["commit"])
+    hardware, versions = content["hardware"], content["versions"]
+    assert hardware["cpu"]
+    assert min(hardware["cores"], hardware["threads"]) >= 1
+    assert hardware["load"] >= 0
+    assert {"gpu", "system"} <= set(hardware)
+    assert {"python", "mdepth", "torch", "numpy"} <= set(versions)
+    assert content["rows"]
+    assert all(isinstance(row, dict) and row for row in content["rows"])
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_every_benchmark_says_what_it_does(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(path), "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(path), run_name="__main__")
+    assert ended.value.code == 0
+    told = " ".join(capsys.readouterr().out.split())  # however argparse breaks the lines
+    assert "--write" in told
+    assert f"python benchmarks/{path.name}" in told
+    readme = (FOLDER / "README.md").read_text()
+    assert f"| **{path.stem}**:" in readme
+    assert f"`python benchmarks/{path.name} --write`" in readme
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_committed_results_say_what_they_were_measured_on(path: Path) -> None:
+    assert path.stem in {script.stem for script in SCRIPTS}
+    check_result(json.loads(path.read_text()), path.stem)
+
+
+def test_a_result_is_written_only_if_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import harness
+
+    monkeypatch.setattr(harness, "RESULTS", tmp_path / "benchmarks")
+    monkeypatch.setattr(harness, "commit", lambda: "0123456789ab")  # a checkout without git has none
+    harness.report("metrics", [{"case": "a", "ms": 1.23456}], write=False)
+    assert "case a  ms 1.235" in capsys.readouterr().out
+    assert not (tmp_path / "benchmarks").exists()
+    harness.report("metrics", [{"case": "a", "ms": 1.23456}], write=True)
+    (path,) = (tmp_path / "benchmarks").iterdir()
+    content = json.loads(path.read_text())
+    check_result(content, path.stem)
+    assert content["rows"] == [{"case": "a", "ms": 1.23456}]
+
+
+def test_the_shortest_time_of_turns_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    import harness
+
+    now, called = [0.0], []
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: now[0])
+
+    def takes(name: str, seconds: list[float]) -> Any:
+        def work() -> None:
+            called.append(name)
+            now[0] += seconds.pop(0)
+
+        return work
+
+    functions = {"a": takes("a", [3.0, 1.0, 2.0]), "b": takes("b", [5.0, 6.0, 4.0])}
+    assert harness.best_seconds(functions, repeats=3) == {"a": 1.0, "b": 4.0}
+    assert called == ["a", "b"] * 3
+
+
+def test_memory_of_a_build_counts_what_it_started() -> None:
+    """A child fills 60 MB: both together hold more than that, the parent alone does not."""
+    import subprocess
+
+    import psutil
+
+    memory_mb = runpy.run_path(str(FOLDER / "book.py"))["memory_mb"]
+    fill = "import time; held = bytearray(b'x') * 60_000_000; print('full', flush=True); time.sleep(60)"
+    start = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {fill!r}])"
+    with subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "full\n"
+        parent = psutil.Process(process.pid)
+        both, alone = memory_mb(parent), parent.memory_info().rss / 1e6
+        for child in parent.children():
+            child.kill()
+    assert alone < 50
+    assert 60 < both < 150
