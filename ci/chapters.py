@@ -2,8 +2,9 @@
 real data.
 
 A chapter *names a source* if its file name begins with the source's name, or if a code cell holds that name
-as a word. A chapter that imports the ledger depends on every source. `execute.py` proves the rule at run
-time: reading a record that the chapter does not name fails the build.
+as a word. A chapter depends on every source if it imports the ledger, or if it imports the runs or recipes
+and names no source. `execute.py` proves the rule at run time: reading a record that the chapter does not
+depend on fails the build.
 """
 
 import ast
@@ -86,13 +87,13 @@ def modules_behind(root: Path, package: str, names: Iterable[str]) -> dict[str, 
     return dict(sorted(found.items()))
 
 
-def sources_named(
-    name: str, code: str, modules: Iterable[str], known: Iterable[str], package: str
-) -> list[str]:
-    """The sources whose records a chapter may read."""
-    if f"{package}.ledger" in modules:
-        return sorted(known)
-    return sorted(s for s in known if name.split("-")[0] == s or re.search(rf"\b{re.escape(s)}\b", code))
+def sources_named(name: str, code: str, direct: set[str], known: Iterable[str], package: str) -> list[str]:
+    """The sources whose records a chapter may read, from its name, its code and what it imports itself."""
+    named = sorted(s for s in known if name.split("-")[0] == s or re.search(rf"\b{re.escape(s)}\b", code))
+    about_all = (
+        {f"{package}.ledger"} if named else {f"{package}.{part}" for part in ("ledger", "runs", "recipes")}
+    )
+    return sorted(known) if about_all & direct else named
 
 
 def data_fingerprint(folder: Path) -> str:
@@ -130,7 +131,7 @@ def inputs_of(layout: Layout, name: str, path: Path, known: Iterable[str], data_
     except SyntaxError as error:
         raise PipelineError(f"{path}: a code cell is not Python: {error}") from None
     modules = modules_behind(layout.root, layout.package, direct)
-    sources = sources_named(name, code, modules, known, layout.package)
+    sources = sources_named(name, code, direct, known, layout.package)
     modules |= modules_behind(layout.root, layout.package, [f"{layout.package}.recipes.{s}" for s in sources])
     return {
         "text": digest(path, *included_files(layout.book, notebook)),

@@ -59,13 +59,14 @@ def test_modules_behind_follows_imports_and_packages(tmp_path: Path) -> None:
 def test_a_chapter_names_a_source_by_its_file_or_by_a_word() -> None:
     known = ["eigen", "hu"]
 
-    def named(name: str, code: str, modules: tuple[str, ...] = ()) -> list[str]:
-        return chapters.sources_named(name, code, modules, known, "mdepth")
+    def named(name: str, code: str, *direct: str) -> list[str]:
+        return chapters.sources_named(name, code, set(direct), known, "mdepth")
 
     assert named("eigen-tables", "") == ["eigen"]
-    assert named("data", "reference('hu', 'x')") == ["hu"]
+    assert named("data", "reference('hu', 'x')", "mdepth.runs") == ["hu"]
     assert named("data", "human = 1") == []
-    assert named("data", "", ("mdepth.ledger",)) == known
+    assert named("data", "reference('hu', 'x')", "mdepth.ledger") == known
+    assert named("reproduce", "runs.plan('laptop')", "mdepth.runs") == known
 
 
 def test_files_are_written_whole_and_only_if_they_change(tmp_path: Path) -> None:
