@@ -199,7 +199,7 @@ def make3d(dataset: Samples, root: Path | str, *, overwrite: bool = False) -> Pa
     ``Position3DGrid`` (55, 305, 4).
 
     The grid takes the depth at the centres of its cells: x, y, z of the point, and z again as the laser's
-        distance.
+    distance.
 
     Raises:
         DataError: a sample breaks the contract, the target exists, or the disk is full.

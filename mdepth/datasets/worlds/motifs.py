@@ -103,8 +103,7 @@ def facade(p: Patch) -> tuple[Tensor, Tensor]:
     b.
 
     Windows differ: some dark, some with curtains, some reflecting the sky. The lowest storey has broader
-        panes; ``amount`` is the
-    window's share of the grid's cell.
+    panes; ``amount`` is the window's share of the grid's cell.
     """
     columns = (p.width / p.scale_u).round().clamp(min=1)
     storeys = (p.height / p.scale_v).round().clamp(min=1)

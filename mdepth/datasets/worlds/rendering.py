@@ -6,9 +6,8 @@ photosites. Rays are cast unnormalised, d = R K⁻¹ (u, v, 1), so that the ray 
 the camera's z axis.
 
 Colour model: reflectance × (ambient + Σ lamps · max(0, n·l) · visible) + emission, then haze, then the curve
-    of sRGB. Lambertian: the
-brightness of a point does not depend on where it is seen from (haze apart), the assumption that photometric
-losses rest on.
+of sRGB. Lambertian: the brightness of a point does not depend on where it is seen from (haze apart), the
+assumption that photometric losses rest on.
 """
 
 import math

@@ -2,10 +2,9 @@
 of a window.
 
 A scene is drawn part by part from separate random streams: layout (sizes, what stands where), looks
-    (materials),
-light, camera, motion. Everything is always drawn; switches only leave parts out at the end, so that they
-change what they say and nothing else. The room's floor is |x| <= width / 2, 0 <= z <= depth; the camera
-stands in it at eye height and looks slightly down.
+(materials), light, camera, motion. Everything is always drawn; switches only leave parts out at the end, so
+that they change what they say and nothing else. The room's floor is |x| <= width / 2, 0 <= z <= depth; the
+camera stands in it at eye height and looks slightly down.
 """
 
 import math

@@ -2,9 +2,8 @@
 together with.
 
 World axes are those of a camera that looks straight ahead: x right, y down, z forward. The floor (or the
-    road) is the plane y = 0, so a
-thing of height h reaches up to y = -h. The builder speaks of ``x, z`` on the floor, of heights above it, and
-of sizes (width along x, height, depth along z) before turning by ``yaw``.
+road) is the plane y = 0, so a thing of height h reaches up to y = -h. The builder speaks of ``x, z`` on the
+floor, of heights above it, and of sizes (width along x, height, depth along z) before turning by ``yaw``.
 """
 
 import math

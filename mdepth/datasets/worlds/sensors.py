@@ -2,11 +2,9 @@
 
 **Kinect** (structured light, the sensor of NYU Depth V2): a projector 7.5 cm beside an infrared camera paints
 dots; the shift of the dots is a disparity d = f b / z, reported in eighths of a pixel. So the step between
-two depths grows with z² (δz = z² / (8 f b), 0.3 cm at
-1 m, 7 cm at 5 m at 640 pixels: Khoshelham & Elberink, Sensors 2012, eq. 5), and there is no depth where the
-    camera sees a point that the
-projector does not (a shadow beside every edge), on surfaces seen at a grazing angle, on dark ones, and
-outside 0.5 to 10 m.
+two depths grows with z² (δz = z² / (8 f b), 0.3 cm at 1 m, 7 cm at 5 m at 640 pixels: Khoshelham & Elberink,
+Sensors 2012, eq. 5), and there is no depth where the camera sees a point that the projector does not (a
+shadow beside every edge), on surfaces seen at a grazing angle, on dark ones, and outside 0.5 to 10 m.
 
 **LiDAR** (the 64 beams of KITTI's Velodyne): the depth is known along 64 lines between +2° and -24.8° of
 elevation, every 0.17° of azimuth; a pixel between two of these has none. Range noise is 2 cm.

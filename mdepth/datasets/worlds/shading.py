@@ -1,9 +1,8 @@
 """The light that arrives along rays: reflectance times light, shadows, sky and haze.
 
 Colour model: reflectance × (ambient + Σ lamps · max(0, n·l) · visible) + emission; then haze. Lambertian:
-    apart from haze, the
-brightness of a point does not depend on where it is seen from, the assumption that photometric losses rest
-on.
+apart from haze, the brightness of a point does not depend on where it is seen from, the assumption that
+photometric losses rest on.
 """
 
 import math

@@ -100,7 +100,7 @@ def enter(kind: int, origin: Vector, direction: Vector, taper: tuple[Tensor, Ten
         taper: the two tapers, broadcastable.
 
     Edge cases: an origin inside the solid gives :data:`MISS`; so does a ray parallel to a face that it starts
-        outside of.
+    outside of.
 
     Example:
         >>> z = torch.zeros(1)
@@ -217,7 +217,7 @@ def clip(near: Tensor, far: Tensor, value: Tensor, slope: Tensor) -> tuple[Tenso
     """The part of the interval [near, far] of t where value + t · slope <= 0.
 
     Edge cases: an empty interval comes back with near > far; without a condition (slope 0, value <= 0) it is
-        unchanged.
+    unchanged.
 
     Example:
         >>> low, high = clip(torch.tensor(0.0), torch.tensor(9.0), torch.tensor(-4.0), torch.tensor(2.0))

@@ -1,11 +1,10 @@
 """A folder of .npy files that is rendered once, whole or not at all.
 
 Layout: ``<cache>/<identity>/`` with one ``<name>.npy`` per array and ``meta.json`` (the description, shapes,
-    and the sha256 over all
-arrays). While it is being rendered the folder is called ``<identity>.partial``; every finished chunk is
-appended to its files and noted in ``progress.json``, so that an interrupted render goes on where it stopped.
-The rename to the final name comes last: a folder with the final name is complete. A file lock lets one
-process render while others wait.
+and the sha256 over all arrays). While it is being rendered the folder is called ``<identity>.partial``; every
+finished chunk is appended to its files and noted in ``progress.json``, so that an interrupted render goes on
+where it stopped. The rename to the final name comes last: a folder with the final name is complete. A file
+lock lets one process render while others wait.
 """
 
 import hashlib
