@@ -19,10 +19,7 @@ PROFILE_TEXT = {
     "laptop": "every run was made at the small sizes of the reference records, at most some minutes each",
     "full": "paper-sized inputs on a GPU",
 }
-API_PAGE = """# {module}
-
-{used}
-
+AUTOMODULE = """\
 ```{{eval-rst}}
 .. automodule:: {module}
    :members:
@@ -48,17 +45,29 @@ def title_of(path: Path) -> str:
     return found[1].strip() if found else path.stem
 
 
-def users_of(layout: Layout) -> dict[str, list[str]]:
-    """Which chapters import each module: module -> names of chapters, in the book's order."""
-    imported = {name: imports_of(code_of(read_notebook(path))) for name, path in layout.chapters().items()}
-    modules = modules_of(layout)
-    return {m: [name for name, found in imported.items() if m in found] for m in modules}
-
-
 def summary_of(path: Path) -> str:
     """The first paragraph of a module's docstring, on one line that a table can hold."""
     text = ast.get_docstring(ast.parse(path.read_text())) or ""
     return text.split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+
+
+def page_modules(layout: Layout) -> dict[str, list[str]]:
+    """The API pages: one a package, with its modules as sections, and one a module that lies in no inner
+    package.
+    """
+    pages: dict[str, list[str]] = {}
+    for module in modules_of(layout):
+        file, inner = module_file(layout.root, module), module.count(".") > 1
+        page = module.rsplit(".", 1)[0] if inner and file and file.name != "__init__.py" else module
+        pages.setdefault(page, []).append(module)
+    return dict(sorted(pages.items()))
+
+
+def users_of(layout: Layout) -> dict[str, list[str]]:
+    """Which chapters import something of each API page: page -> names of chapters, in the book's order."""
+    imported = {name: imports_of(code_of(read_notebook(path))) for name, path in layout.chapters().items()}
+    pages = page_modules(layout)
+    return {page: [name for name, found in imported.items() if found & set(pages[page])] for page in pages}
 
 
 def exports_of(root: Path, package: str) -> dict[str, str]:
@@ -91,19 +100,28 @@ def options_of(root: Path, module: str) -> str:
     )
 
 
+def api_page(root: Path, page: str, modules: list[str], used: str) -> str:
+    """The text of one API page."""
+    parts = [f"# {page}\n", f"{used}\n"]
+    for module in modules:
+        parts += [f"## {module}\n"] * (module != page)
+        parts.append(AUTOMODULE.format(module=module, options=options_of(root, module)))
+    return "\n".join(parts)
+
+
 def api_pages(layout: Layout) -> dict[str, str]:
-    """One page a module, which lists the chapters that use it, and an index of all."""
-    chapters, pages, rows = layout.chapters(), {}, []
-    for module, users in users_of(layout).items():
-        links = ", ".join(f"[{title_of(chapters[name])}](../{name}.md)" for name in users)
+    """The API pages, each listing the chapters that use it, and an index of all."""
+    chapters, texts, rows = layout.chapters(), {}, []
+    modules, users = page_modules(layout), users_of(layout)
+    for page in modules:
+        links = ", ".join(f"[{title_of(chapters[name])}](../{name}.md)" for name in users[page])
         used = f"Used in: {links}." if links else "Used by no chapter directly."
-        options = options_of(layout.root, module)
-        pages[f"{module}.md"] = API_PAGE.format(module=module, used=used, options=options)
-        file = module_file(layout.root, module)
-        rows.append(f"| [`{module}`]({module}.md) | {summary_of(file) if file else ''} | {links} |")
-    head = f"# The library\n\nThe modules of `{layout.package}`, and the chapters that use each.\n"
-    table = ["| module | what it holds | chapters |", "| --- | --- | --- |", *rows]
-    return {"index.md": "\n".join([head, *table, ""])} | pages
+        texts[f"{page}.md"] = api_page(layout.root, page, modules[page], used)
+        file = module_file(layout.root, page)
+        rows.append(f"| [`{page}`]({page}.md) | {summary_of(file) if file else ''} | {links} |")
+    head = f"# The library\n\nThe parts of `{layout.package}`, and the chapters that use each.\n"
+    table = ["| part | what it holds | chapters |", "| --- | --- | --- |", *rows]
+    return {"index.md": "\n".join([head, *table, ""])} | texts
 
 
 def reference_results(layout: Layout) -> dict[str, Any]:

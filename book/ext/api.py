@@ -53,16 +53,29 @@ def imported(name: str) -> object | None:
     return None
 
 
+def documented(env) -> dict[str, list]:
+    """Everything that the API pages document, by the last part of its name; gathered once, when all is
+    read.
+    """
+    if not hasattr(env, "mdepth_documented"):
+        env.mdepth_documented = {}
+        for name, entry in sorted(env.get_domain("py").objects.items()):
+            env.mdepth_documented.setdefault(name.rsplit(".", 1)[-1], []).append((name, entry))
+    return env.mdepth_documented
+
+
 def resolve(app: Sphinx, env, node: nodes.Element, content: nodes.Element) -> nodes.Element | None:
     """Link a reference by the defining module to the place where the same object is documented."""
     target = node.get("reftarget", "")
-    if node.get("refdomain") != "py" or "." not in target or (wanted := imported(target)) is None:
+    packages = {name.split(".")[0] for name in env.get_domain("py").modules}
+    if node.get("refdomain") != "py" or target.split(".")[0] not in packages:
         return None
-    last = target.rsplit(".", 1)[1]
-    for name, entry in sorted(env.get_domain("py").objects.items()):
-        if name.rsplit(".", 1)[-1] == last and imported(name) is wanted:
+    wanted = imported(target)
+    for name, entry in documented(env).get(target.rsplit(".", 1)[-1], []):
+        if wanted is not None and imported(name) is wanted:
             return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, name)
-    return content if node["refdoc"].startswith("api/") else None  # in a signature: real, but not public
+    real_but_not_public = wanted is not None and node["refdoc"].startswith("api/")
+    return content if real_but_not_public else None
 
 
 def drop_back_links(app: Sphinx, exception: Exception | None) -> None:

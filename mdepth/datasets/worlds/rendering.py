@@ -1,7 +1,7 @@
 """From a scene to an image: rays, colours, shadows, haze; and exact depth, normals and instances beside it.
 
 The ray through the *centre* of a pixel gives depth, normal and instance, so that the truth is exact and never
-a mean over an edge. The colour is the mean over ``antialias``² rays spread over the pixel, as on a camera's
+a mean over an edge. The colour is the mean over ``antialias`` × ``antialias`` rays spread over the pixel, as on a camera's
 photosites. Rays are cast unnormalised, d = R K⁻¹ (u, v, 1), so that the ray parameter t *is* the depth along
 the camera's z axis.
 
