@@ -22,6 +22,7 @@ from mdepth.plots.tables import html_table, markdown_table
 
 __all__ = ["View", "counts", "rows", "to_frame", "view", "write_csv", "write_json"]
 
+WORLDS = "reference (synthetic worlds)"
 BASELINES = {"mean-depth": "Mean depth, one number", "mean-map": "Mean depth map"}
 
 
@@ -106,7 +107,7 @@ class View:
             if not this_build:
                 table.append([line.title, "reported", *self._cells(line, found, "reported")])
             if line.method != "other" and self._ours(line, found):
-                label = self._label(line, this_build)
+                label = self._label(line, this_build, found)
                 table.append(
                     [line.title, label, *self._cells(line, found, "build" if this_build else "reference")]
                 )
@@ -115,11 +116,14 @@ class View:
     def _ours(self, line: Line, found: dict[str, Row]) -> bool:
         return any(found[cell.id].verdict not in ("reported only", "cannot") for cell in line.cells.values())
 
-    def _label(self, line: Line, this_build: bool) -> str:
+    def _label(self, line: Line, this_build: bool, found: dict[str, Row]) -> str:
         kinds = {column.kind for column in self.table.columns if column.id in line.cells}
         if kinds == {"count"}:
             return "computed"
-        return "this build (quick: not trained to convergence)" if this_build else "reference"
+        if this_build:
+            return "this build (quick: not trained to convergence)"
+        synthetic = any(found[cell.id].reference_level == "B" for cell in line.cells.values())
+        return WORLDS if synthetic else "reference"
 
     def _cells(self, line: Line, found: dict[str, Row], which: str) -> list[str]:
         cells = []
@@ -138,7 +142,7 @@ class View:
         """
         records = self.ledger.build if this_build else self.ledger.reference
         shown_already = {(line.world, line.baseline) for line in self.table.rows if line.baseline}
-        label = "this build" if this_build else "reference"
+        label = "this build" if this_build else WORLDS
         lines = []
         for variant in dict.fromkeys(line.world for line in self.table.rows if line.world):
             runs = records.get(f"{self.source.id}/{variant}")

@@ -1,9 +1,9 @@
 """From a scene to an image: rays, colours, shadows, haze; and exact depth, normals and instances beside it.
 
 The ray through the *centre* of a pixel gives depth, normal and instance, so that the truth is exact and never
-a mean over an edge. The colour is the mean over ``antialias`` × ``antialias`` rays spread over the pixel, as on a camera's
-photosites. Rays are cast unnormalised, d = R K⁻¹ (u, v, 1), so that the ray parameter t *is* the depth along
-the camera's z axis.
+a mean over an edge. The colour is the mean over ``antialias`` × ``antialias`` rays spread over the pixel, as
+on a camera's photosites. Rays are cast unnormalised, d = R K⁻¹ (u, v, 1), so that the ray parameter t *is*
+the depth along the camera's z axis.
 
 Colour model: reflectance × (ambient + Σ lamps · max(0, n·l) · visible) + emission, then haze, then the curve
 of sRGB. Lambertian: the brightness of a point does not depend on where it is seen from (haze apart), the
