@@ -7,6 +7,7 @@ import contextlib
 import functools
 import http.server
 import json
+import re
 import shutil
 import tempfile
 import threading
@@ -26,8 +27,10 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
+    "--enable-unsafe-swiftshader",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
+GRAPHICS = re.compile(r"GL Driver Message|Canvas2D: Multiple readback")  # a machine without a graphics card
 SETTLED = """
 const done = arguments[0];
 const maths = window.MathJax?.startup?.promise ?? Promise.resolve();

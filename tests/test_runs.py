@@ -154,13 +154,18 @@ def test_killed_run_goes_on_in_one_of_two_processes(tmp_path: Path, monkeypatch:
     )
 
 
-def test_plan_and_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_and_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert [str(run) for run in runs.plan("laptop", "tiny")] == [
         "tiny/line (laptop, seed 0)",
         "tiny/line (laptop, seed 1)",
     ]
     assert {run.variant for run in runs.plan("quick", "tiny")} == {"line"}
-    monkeypatch.setenv("MDEPTH_DATA", "somewhere")
+    monkeypatch.setenv("MDEPTH_DATA", str(tmp_path))
+    assert {run.variant for run in runs.plan("quick", "tiny")} == {
+        "line"
+    }  # a folder without the set it needs
+    (tmp_path / "mono").mkdir()
+    (tmp_path / "mono" / "street.png").touch()
     assert {run.variant for run in runs.plan("quick", "tiny")} == {"line", "real"}
     assert runs.reference("tiny", "line") == []
     quiet(Run("tiny", "line", "laptop", 1))

@@ -19,7 +19,7 @@ from mdepth.train import fit
 VERSION = 1
 VARIANTS = {
     "line": Variant("a line", ("quick", "laptop")),
-    "real": Variant("real", ("quick",), realdata=True),
+    "real": Variant("real", ("quick",), realdata=True, needs=("mono/images",)),
 }
 CLAIMS: list[Any] = []
 HYPERPARAMETERS: list[Any] = []

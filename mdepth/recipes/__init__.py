@@ -41,7 +41,11 @@ class Variant:
     profiles: tuple[str, ...]
     """Where ``mdepth.runs.plan`` lists it."""
     realdata: bool = False
-    """Needs real files: it is planned only where ``MDEPTH_DATA`` is set, and its records keep no samples."""
+    """Needs real files, so its records keep no samples."""
+    needs: tuple[str, ...] = ()
+    """Keys of the data sets (:mod:`mdepth.datasets.sources`) without which it is not planned, at least one
+    for a variant on real data; ``key:word`` asks for a place with the word in its path.
+    """
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from mdepth import recipes, results, weights
+from mdepth.datasets import check
 from mdepth.results import Record, root
 from mdepth.runs.machine import commit, hardware, peak_memory_mb, versions
 from mdepth.runs.run import Run
@@ -40,7 +41,7 @@ def plan(profile: str, source: str | None = None, *, real: bool | None = None) -
     Args:
         profile: ``quick``, ``laptop`` or ``full``.
         source: only this one's; all by default.
-        real: also the variants on real data; by default where ``MDEPTH_DATA`` is set.
+        real: also the variants on real data; by default those whose sets lie in ``MDEPTH_DATA``.
 
     Raises:
         ValueError: unknown profile or source.
@@ -51,17 +52,31 @@ def plan(profile: str, source: str | None = None, *, real: bool | None = None) -
     """
     if profile not in recipes.PROFILES:
         raise ValueError(f"unknown profile {profile!r}; choose one of {', '.join(recipes.PROFILES)}")
-    real = bool(os.environ.get("MDEPTH_DATA")) if real is None else real
+    has = _data_sets() if real is None else (lambda need: real)
     runs = []
     for name in [source] if source else recipes.available():
         recipe = recipes.get(name)
         runs += [
             Run(name, variant, profile, seed)
             for variant, about in recipe.VARIANTS.items()
-            if profile in about.profiles and (real or not about.realdata)
+            if profile in about.profiles and (not about.realdata or all(map(has, about.needs)))
             for seed in recipe.seeds(variant, profile)
         ]
     return sorted(runs, key=lambda run: run.seed)
+
+
+def _data_sets() -> Callable[[str], bool]:
+    """Whether the folder that ``MDEPTH_DATA`` names holds what a variant ``needs``; nothing where it names
+    none.
+    """
+    named = os.environ.get("MDEPTH_DATA")
+    inventory = check.find(named) if named else None
+
+    def has(need: str) -> bool:
+        key, _, word = need.partition(":")
+        return inventory is not None and any(word in str(place).lower() for place in inventory.paths(key))
+
+    return has
 
 
 def folder(run: Run) -> Path:
