@@ -146,7 +146,7 @@ VARIANTS = {
         ("full",),
         realdata=True,
         needs=("kitti/raw", "splits/kitti"),
-    ),  # fmt: skip
+    ),
 }
 LAPTOP = {"coarse-rooms": ROOMS, "coarse-roads": ROADS, "coarse-redkitchen": RED_KITCHEN}
 FULL = {
