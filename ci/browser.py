@@ -136,7 +136,6 @@ class Browser:
         settled = self.driver.execute_async_script(SETTLED)
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         sent = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-        console = [
-            f"{e['level']}: {e['message']}" for e in self.driver.get_log("browser") if e["level"] != "INFO"
-        ]
+        told = [entry for entry in self.driver.get_log("browser") if entry["level"] != "INFO"]
+        console = [f"{e['level']}: {e['message']}" for e in told if not GRAPHICS.search(e["message"])]
         return Visit(self.script(FACTS), bool(settled), console, sent)

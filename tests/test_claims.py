@@ -94,6 +94,18 @@ def test_a_stricter_smallest_effect_never_turns_a_claim_true(
     assert order.index(decide(effects, high)[0]) <= order.index(decide(effects, low)[0])
 
 
+def test_a_headline_takes_five_seeds(tmp_path: Path) -> None:
+    for seed in range(4):
+        write(tmp_path, "coarse", seed, {"worlds": 0.2 + seed / 1000, "worlds@mean-map": 0.4})
+    four = gather("laptop", tmp_path)
+    assert judge(CLAIM, "eigen", four).verdict == "holds"
+    headline = judge(replace(CLAIM, headline=True), "eigen", four)
+    assert (headline.verdict, headline.interval) == ("inconclusive", "none")
+    assert "at least 5" in headline.why
+    write(tmp_path, "coarse", 4, {"worlds": 0.21, "worlds@mean-map": 0.4})
+    assert judge(replace(CLAIM, headline=True), "eigen", gather("laptop", tmp_path)).verdict == "holds"
+
+
 def test_a_negative_smallest_effect_is_refused() -> None:
     with pytest.raises(ValueError, match="negative"):
         decide([1.0, 1.0, 1.0], -0.1)

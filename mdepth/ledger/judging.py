@@ -56,7 +56,7 @@ class ClaimRow:
 
 
 def decide(
-    effects: Iterable[int | float], smallest: int | float, *, level: float = 0.95
+    effects: Iterable[int | float], smallest: int | float, *, level: float = 0.95, seeds: int = LEAST_SEEDS
 ) -> tuple[str, tuple[float, float] | None]:
     """The verdict about effects per seed, positive in the direction of the claim, and the interval it rests
     on.
@@ -65,6 +65,7 @@ def decide(
         effects: one paired difference per seed.
         smallest: the smallest effect of interest, at least 0.
         level: of the t interval.
+        seeds: with fewer effects the verdict is "inconclusive".
 
     Errors: ``ValueError`` for a negative ``smallest``.
 
@@ -77,7 +78,7 @@ def decide(
     values = list(effects)
     if smallest < 0:
         raise ValueError(f"the smallest effect of interest must not be negative, got {smallest}")
-    if len(values) < LEAST_SEEDS:
+    if len(values) < seeds:
         return "inconclusive", None
     low, high = t_interval(values, level)
     if low >= smallest:
@@ -92,7 +93,8 @@ def judge(claim: Claim, source: str, runs: dict[str, Runs]) -> ClaimRow:
     )
     effects = _effects(claim, left, right) if left and right else {}
     sign = -1 if claim.direction == "lower" else 1
-    verdict, interval = decide([sign * value for value in effects.values()], claim.smallest)
+    found = [sign * value for value in effects.values()]
+    verdict, interval = decide(found, claim.smallest, seeds=claim.least_seeds)
     names = [claim.variant, claim.variant_b] if claim.variant_b else [claim.variant]
     profile = left.profile if left else "laptop"
     return ClaimRow(
@@ -162,8 +164,8 @@ def _interval(interval: tuple[float, float] | None, sign: int) -> str:
 def _why(claim: Claim, verdict: str, seeds: int) -> str:
     if seeds == 0:
         return "no record has both sides"
-    if seeds < LEAST_SEEDS:
-        return f"{seeds} seeds, the rule asks for at least {LEAST_SEEDS}"
+    if seeds < claim.least_seeds:
+        return f"{seeds} seeds, the rule asks for at least {claim.least_seeds}"
     place = {"holds": "lies beyond", "does not hold": "lies short of", "inconclusive": "contains"}[verdict]
     smallest = f"the smallest effect of interest, {claim.smallest:g}"
     return f"the 95 % t interval over {seeds} seeds {place} {smallest}: {claim.why}"

@@ -90,6 +90,14 @@ class Claim:
     """Why an effect smaller than that would not matter."""
     relative: bool = True
     variant_b: str = ""
+    headline: bool = False
+    """Whether the chapter rests on it: a headline takes five seeds, any other claim three."""
+
+    @property
+    def least_seeds(self) -> int:
+        """Seeds below which nothing is decided."""
+        return 5 if self.headline else 3
+
     metric_b: str = ""
     """Metric of b, where it is another one than ``metric``."""
 

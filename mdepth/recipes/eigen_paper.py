@@ -16,6 +16,7 @@ CLAIMS = [
         direction="lower",
         smallest=0.1,
         why="the paper's own gain is 44 % (NYU) and 53 % (KITTI); less than a tenth would not carry the idea",
+        headline=True,
     )
     for kind in ("rooms", "roads")
 ] + [
