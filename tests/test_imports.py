@@ -19,6 +19,7 @@ ROWS = [  # a part may import from lower rows, and from itself
     {"shapes"},
 ]
 HEAVY = {
+    "av",
     "h5py",
     "lightning",
     "matplotlib",
