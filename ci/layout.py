@@ -67,10 +67,15 @@ class Layout:
         return self.config["repository"]["url"].rstrip("/")
 
     @property
+    def wheel(self) -> str:
+        """The file name of this version's wheel."""
+        return f"{self.package}-{self.project['version']}-py3-none-any.whl"
+
+    @property
     def wheel_url(self) -> str:
-        """Where the wheel of this version is released."""
-        name, version = self.package, self.project["version"]
-        return f"{self.repository}/releases/download/v{version}/{name}-{version}-py3-none-any.whl"
+        """Where the wheel lies that belongs to the published notebooks: beside them, on their branch."""
+        branch = self.config["sphinx"]["config"].get("notebooks_branch", "notebooks")
+        return f"{self.repository}/raw/{branch}/{self.wheel}"
 
     def pages(self) -> list[str]:
         """The pages that the table of contents names, in order; generated ones (globs) left out."""

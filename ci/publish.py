@@ -9,7 +9,9 @@ import re
 import sys
 from pathlib import Path
 
-from layout import Layout, write_changed
+import nbformat
+from layout import Layout, PipelineError, write_changed
+from tidy import parameters_of
 
 LINK = re.compile(r"\]\((?![a-z]+:|#|/)([\w-]+)\.(?:md|ipynb)(#[^)]*)?\)")
 
@@ -33,12 +35,26 @@ def with_links(notebook: dict, chapters: set[str], book: str) -> dict:
     return notebook
 
 
+def check_no_real_data(name: str, text: str) -> None:
+    """Refuse a notebook that was executed with other people's images: they are not ours to publish."""
+    given = parameters_of(nbformat.reads(text, as_version=4)).get("data_dir")
+    if given:
+        raise PipelineError(
+            f"{name}: executed with real data ({given}); build without MDEPTH_DATA to publish"
+        )
+
+
 def publish(layout: Layout, folder: Path) -> None:
-    """Write all notebooks and a page that says what they are."""
+    """Write all notebooks and a page that says what they are; the wheel they install goes beside them.
+
+    Raises:
+        PipelineError: a notebook was executed with real data.
+    """
     chapters, book = set(layout.chapters()), published_book(layout.repository)
     for name in sorted(chapters):
-        notebook = json.loads((layout.book / "executed" / f"{name}.ipynb").read_text())
-        text = json.dumps(with_links(notebook, chapters, book), indent=1, ensure_ascii=False)
+        text = (layout.book / "executed" / f"{name}.ipynb").read_text()
+        check_no_real_data(name, text)
+        text = json.dumps(with_links(json.loads(text), chapters, book), indent=1, ensure_ascii=False)
         write_changed(folder / f"{name}.ipynb", text + "\n")
     write_changed(
         folder / "README.md",

@@ -16,7 +16,7 @@ import chapters
 import lab
 import publish
 import tidy
-from layout import Layout
+from layout import Layout, PipelineError
 
 __all__ = ["html"]
 BOOK = Layout(ROOT)
@@ -63,6 +63,16 @@ def test_published_notebooks_link_to_what_is_there(tmp_path: Path) -> None:
         cell["source"]
         == "[a](metrics.ipynb) [b](https://o.github.io/n/glossary.html#y) [c](https://x.org/a.md)"
     )
+
+
+def test_a_notebook_with_real_images_is_not_published() -> None:
+    cell = nbformat.v4.new_code_cell('profile = "quick"\ndata_dir = ""')
+    cell.metadata["tags"] = ["parameters"]
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    publish.check_no_real_data("data", nbformat.writes(notebook))
+    cell.source = cell.source.replace('""', '"pictures"')
+    with pytest.raises(PipelineError, match="data: executed with real data"):
+        publish.check_no_real_data("data", nbformat.writes(notebook))
 
 
 @pytest.fixture(scope="module")

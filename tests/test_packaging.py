@@ -15,6 +15,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from pipeline_tools import ROOT, empty_environment, wheel_of
 
+# ruff: isort: split
+import layout
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PYTHONS = ["3.11", "3.12", "3.13"]
 
@@ -125,6 +128,13 @@ def test_the_wheel_imports_where_nothing_else_of_the_project_is(wheel: Path, tmp
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout."""
     return wheel_of(tmp_path_factory.mktemp("wheel"))
+
+
+def test_the_wheel_is_called_what_the_notebooks_install(wheel: Path) -> None:
+    book = layout.Layout(ROOT)
+    assert book.wheel_url == f"{book.repository}/raw/notebooks/{wheel.name}"
+    workflow = (ROOT / ".github" / "workflows" / "book.yml").read_text()
+    assert "pip wheel --no-deps --wheel-dir notebooks ." in workflow
 
 
 def test_the_source_archive_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
