@@ -9,7 +9,8 @@ depend on fails the build.
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def code_of(notebook) -> str:
     return MAGIC.sub("pass", "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code"))
 
 
-def imports_of(code: str, module: str = "", is_package: bool = False) -> set[str]:
+@cache
+def imports_of(code: str, module: str = "", is_package: bool = False) -> frozenset[str]:
     """The dotted names that a text may import, relative ones resolved; ``from a import b`` gives ``a`` and
     ``a.b``.
     """
@@ -49,7 +51,7 @@ def imports_of(code: str, module: str = "", is_package: bool = False) -> set[str
         elif isinstance(node, ast.ImportFrom):
             base = _base_of(node, module, is_package)
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def _base_of(node: ast.ImportFrom, module: str, is_package: bool) -> str:
@@ -87,7 +89,7 @@ def modules_behind(root: Path, package: str, names: Iterable[str]) -> dict[str, 
     return dict(sorted(found.items()))
 
 
-def sources_named(name: str, code: str, direct: set[str], known: Iterable[str], package: str) -> list[str]:
+def sources_named(name: str, code: str, direct: Set[str], known: Iterable[str], package: str) -> list[str]:
     """The sources whose records a chapter may read, from its name, its code and what it imports itself."""
     named = sorted(s for s in known if name.split("-")[0] == s or re.search(rf"\b{re.escape(s)}\b", code))
     about_all = (
