@@ -98,13 +98,17 @@ def _render_chunks(world: World, start: int, report: Progress | None, workers: i
 
 
 def _bar(world: World) -> Progress:
-    """A tqdm bar as a progress function."""
-    from tqdm.auto import tqdm
+    """A tqdm bar as a progress function; silent where no terminal watches, as in a notebook."""
+    from tqdm import tqdm
 
-    bar = tqdm(total=world.scenes * world.frames, desc=f"rendering {world.kind} {world.split}", unit="frame")
+    title, total = f"rendering {world.kind} {world.split}", world.scenes * world.frames
+    bar = tqdm(total=total, desc=title, unit="frame", disable=None)
+    done_before = 0
 
     def report(done: int, total: int) -> None:
-        bar.update(done - bar.n)
+        nonlocal done_before
+        bar.update(done - done_before)  # a silent bar does not count
+        done_before = done
         if done == total:
             bar.close()
 
