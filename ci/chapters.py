@@ -143,7 +143,8 @@ def inputs_of(layout: Layout, name: str, path: Path, known: Iterable[str], data_
         "reported": {s: digest_tree_or_file(layout.root / "data" / "reported", s) for s in sources},
         "parameters": {"profile": layout.profile, "data_dir": data_dir if uses_data else ""},
         "data": data_fingerprint(layout.root / data_dir) if uses_data and data_dir else "",
-        "scripts": digest(*(CI / f"{script}.py" for script in ("execute", "kernel", "tidy"))),
+        "scripts": digest(*(CI / f"{script}.py" for script in ("execute", "include", "kernel", "tidy"))),
+        "wheel": layout.wheel_url,
     }
 
 

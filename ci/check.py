@@ -24,6 +24,7 @@ LOADING = {
     "audio": "src",
     "embed": "src",
 }
+ADDRESS = re.compile(r"[^<>]{,40}\bat 0x[0-9a-f]{6,}\b")
 CSS_URL = re.compile(r"""(?:url\(\s*['"]?|@import\s+['"])((?:https?:)?//[^'")\s]+)""")
 
 
@@ -104,6 +105,7 @@ def page_problems(path: Path, root: Path, forbidden: tuple[str, ...] = ()) -> It
             yield f"picture {source!r} has no alt text (in a code cell: mystnb: image: alt)"
     if page.unnamed_figures:
         yield f"{page.unnamed_figures} interactive figures have no alt text (mystnb: image: alt)"
+    yield from (f"shows a memory address ({found[0]!r})" for found in ADDRESS.finditer(text))
     yield from (f"names a folder of this machine ({folder})" for folder in forbidden if folder in text)
 
 

@@ -9,9 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
 from layout import Layout, PipelineError, write_changed
-from tidy import parameters_of
 
 LINK = re.compile(r"\]\((?![a-z]+:|#|/)([\w-]+)\.(?:md|ipynb)(#[^)]*)?\)")
 
@@ -35,25 +33,23 @@ def with_links(notebook: dict, chapters: set[str], book: str) -> dict:
     return notebook
 
 
-def check_no_real_data(name: str, text: str) -> None:
-    """Refuse a notebook that was executed with other people's images: they are not ours to publish."""
-    given = parameters_of(nbformat.reads(text, as_version=4)).get("data_dir")
-    if given:
-        raise PipelineError(
-            f"{name}: executed with real data ({given}); build without MDEPTH_DATA to publish"
-        )
+def check_no_real_data(layout: Layout) -> None:
+    """Refuse chapters that were executed with other people's images: they are not ours to publish."""
+    banner = json.loads((layout.book / "_generated" / "banner.json").read_text())
+    if banner["data"].startswith("Real"):
+        raise PipelineError("the chapters were executed with real data; build without MDEPTH_DATA to publish")
 
 
 def publish(layout: Layout, folder: Path) -> None:
     """Write all notebooks and a page that says what they are; the wheel they install goes beside them.
 
     Raises:
-        PipelineError: a notebook was executed with real data.
+        PipelineError: the chapters were executed with real data.
     """
+    check_no_real_data(layout)
     chapters, book = set(layout.chapters()), published_book(layout.repository)
     for name in sorted(chapters):
         text = (layout.book / "executed" / f"{name}.ipynb").read_text()
-        check_no_real_data(name, text)
         text = json.dumps(with_links(json.loads(text), chapters, book), indent=1, ensure_ascii=False)
         write_changed(folder / f"{name}.ipynb", text + "\n")
     write_changed(

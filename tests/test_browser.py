@@ -32,7 +32,7 @@ const seen = (element) => {
   return contrast(light(over(parts(getComputedStyle(element).color), below)), light(below));
 };
 return {
-  page: light(ground(document.querySelector("article.bd-article"))),
+  page: light(ground(document.querySelector("article.bd-article") ?? document.body)),
   texts: [...document.querySelectorAll("article :is(p, li, td, h2, pre)")]
     .filter((element) => element.offsetParent && element.textContent.trim())
     .map((element) => [seen(element), element.textContent.trim().slice(0, 40)]),

@@ -14,6 +14,7 @@ from pipeline_tools import ROOT, empty_environment, html, wheel_of
 # ruff: isort: split
 import chapters
 import lab
+import pages
 import publish
 import tidy
 from layout import Layout, PipelineError
@@ -65,14 +66,15 @@ def test_published_notebooks_link_to_what_is_there(tmp_path: Path) -> None:
     )
 
 
-def test_a_notebook_with_real_images_is_not_published() -> None:
-    cell = nbformat.v4.new_code_cell('profile = "quick"\ndata_dir = ""')
-    cell.metadata["tags"] = ["parameters"]
-    notebook = nbformat.v4.new_notebook(cells=[cell])
-    publish.check_no_real_data("data", nbformat.writes(notebook))
-    cell.source = cell.source.replace('""', '"pictures"')
-    with pytest.raises(PipelineError, match="data: executed with real data"):
-        publish.check_no_real_data("data", nbformat.writes(notebook))
+def test_chapters_with_real_images_are_not_published(tmp_path: Path) -> None:
+    generated = tmp_path / "book" / "_generated"
+    generated.mkdir(parents=True)
+    for real in (False, True):
+        (generated / "banner.json").write_text(json.dumps(pages.banner(BOOK, real)))
+        if not real:
+            publish.check_no_real_data(Layout(tmp_path))
+    with pytest.raises(PipelineError, match="executed with real data"):
+        publish.check_no_real_data(Layout(tmp_path))
 
 
 @pytest.fixture(scope="module")

@@ -197,6 +197,7 @@ def test_included_code_is_in_the_notebook_itself(tmp_path: Path) -> None:
         ('<script src="https://x.org/a.js"></script>', "from elsewhere"),
         ('<div class="plotly-graph-div"></div>', "interactive figures have no alt text"),
         ("<p>/home/me</p>", "folder of this machine"),
+        ("<p>&lt;object object at 0x7f01aa22&gt;</p>", "shows a memory address"),
     ],
 )
 def test_the_check_finds(tmp_path: Path, body: str, told: str) -> None:

@@ -7,8 +7,10 @@ links back, which lead to the other names.
 """
 
 import importlib
+import inspect
 import re
 from pathlib import Path
+from typing import Annotated, get_args, get_origin
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -37,6 +39,16 @@ def _escaped(line: str) -> str:
     literals = LITERAL.findall(line)
     plain = [part.replace("|", r"\|") for part in LITERAL.split(line)]
     return "".join(text for pair in zip(plain, [*literals, ""], strict=True) for text in pair)
+
+
+def drop_command_line_options(app: Sphinx, obj: object, bound_method: bool) -> None:
+    """Show the type of a command's argument alone: what else is written beside it has a new address at every
+    run.
+    """
+    if inspect.isfunction(obj):
+        hints = {name: hint for name, hint in obj.__annotations__.items() if get_origin(hint) is Annotated}
+        if any("typer" in type(extra).__module__ for hint in hints.values() for extra in get_args(hint)[1:]):
+            obj.__annotations__ |= {name: get_args(hint)[0] for name, hint in hints.items()}
 
 
 def imported(name: str) -> object | None:
@@ -86,6 +98,7 @@ def drop_back_links(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict:
     app.connect("autodoc-process-docstring", escape_bars)
+    app.connect("autodoc-before-process-signature", drop_command_line_options)
     app.connect("missing-reference", resolve)
     app.connect("build-finished", drop_back_links)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

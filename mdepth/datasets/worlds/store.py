@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +28,9 @@ def default_cache() -> Path:
     """``$MDEPTH_CACHE``, or the user's cache folder of this system."""
     if os.environ.get("MDEPTH_CACHE"):
         return Path(os.environ["MDEPTH_CACHE"]).expanduser()
-    import pooch
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # in a notebook without widgets its progress bar complains
+        import pooch
 
     return Path(pooch.os_cache("mdepth"))
 
