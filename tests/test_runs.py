@@ -173,6 +173,22 @@ def test_plan_and_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert runs.reference("tiny", "line", seed=0) == []
 
 
+def test_other_real_files_make_another_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run = Run("tiny", "real", "quick", 0)
+    monkeypatch.setenv("MDEPTH_DATA", str(tmp_path / "data"))
+    (tmp_path / "data" / "mono").mkdir(parents=True)
+    (tmp_path / "data" / "mono" / "street.png").touch()
+    assert quiet(run).run["data"]["hash"] == "street.png"
+    quiet(run)
+    assert trained(tmp_path) == 1
+    (tmp_path / "data" / "mono" / "wood.png").touch()
+    assert runs.found(run) is None
+    assert quiet(run).run["data"]["hash"] == "street.png wood.png"
+    assert trained(tmp_path) == 2
+    monkeypatch.delenv("MDEPTH_DATA")
+    assert runs.found(run) is not None  # without files there is nothing to differ from
+
+
 def test_every_planned_run_of_every_source_has_a_meaning() -> None:
     for profile in recipes.PROFILES:
         planned = runs.plan(profile, real=True)

@@ -28,13 +28,15 @@ HYPERPARAMETERS: list[Any] = []
 @dataclass(frozen=True)
 class Settings:
     network: str = "tiny-line"
+    real: bool = False
     steps: int = 20
     pause: float = 0.0
     accelerator: str = "cpu"
 
 
 def settings(variant: str, profile: str) -> Settings:
-    return Settings(pause=float(os.environ.get("TINY_PAUSE", "0")) if profile == "laptop" else 0.0)
+    pause = float(os.environ.get("TINY_PAUSE", "0")) if profile == "laptop" else 0.0
+    return Settings(pause=pause, real=variant == "real")
 
 
 def seeds(variant: str, profile: str) -> tuple[int, ...]:
@@ -43,6 +45,10 @@ def seeds(variant: str, profile: str) -> tuple[int, ...]:
 
 def describe(settings: Settings) -> dict[str, Any]:
     return {"points": 8}
+
+
+def fingerprint(settings: Settings) -> str:
+    return " ".join(sorted(path.name for path in Path(os.environ["MDEPTH_DATA"]).rglob("*.png")))
 
 
 def batch_at(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
@@ -67,10 +73,11 @@ def run(settings: Settings, seed: int, *, folder: Path | None, name: str, progre
     )  # fmt: skip
     means = {"abs_rel": abs(network.weight.item() - 2)}
     scores = {"mean": means, "pooled": means, "per_image": {"abs_rel": [means["abs_rel"]]}, "ids": ["a"]}
-    data = {"hash": "0" * 64, "real": False, "train": describe(settings), "test": {}}
-    samples = {"prediction": np.full((1, 2, 2), network.weight.item(), np.float16)}
+    digest = fingerprint(settings) if settings.real else "0" * 64
+    data = {"hash": digest, "real": settings.real, "train": describe(settings), "test": {}}
+    samples = {} if settings.real else {"prediction": np.full((1, 2, 2), network.weight.item(), np.float16)}
     metrics = {"points": {**scores, "n_images": 1, "n_pixels": 8}}
-    return Outcome(metrics, history, data, network, samples, ["a"])
+    return Outcome(metrics, history, data, network, samples, ["a"] if samples else [])
 
 
 def register() -> None:

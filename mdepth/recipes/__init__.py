@@ -8,6 +8,7 @@ A recipe module has the names of the source and offers:
 * ``VARIANTS``, name -> ``Variant``: what fills one row or curve of the chapter;
 * ``settings(variant, profile)`` and ``seeds(variant, profile)``, which say what a run is;
 * ``describe(settings)``, the data's description, without touching the data;
+* ``fingerprint(settings)``, a hash of the real files that a run would read now, where a variant needs such;
 * ``run(settings, seed, folder=..., name=...)``, which trains, evaluates and returns an ``Outcome``;
 * ``CLAIMS``, each with a smallest effect of interest that was fixed before the runs, and
   ``HYPERPARAMETERS``, paper against here.
@@ -56,7 +57,9 @@ class Outcome:
     """Protocol, or protocol@baseline, -> scores."""
     history: History
     data: dict[str, Any]
-    """hash, real (whether images of others were used), train, test (descriptions)."""
+    """hash (of real data the recipe's ``fingerprint``), real (whether images of others were used), train and
+    test (descriptions).
+    """
     network: nn.Module
     samples: dict[str, np.ndarray] = field(default_factory=dict)
     sample_ids: list[str] = field(default_factory=list)

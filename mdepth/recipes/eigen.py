@@ -8,6 +8,7 @@ does not.
 Where we differ, and why, stands in ``HYPERPARAMETERS`` (``eigen_paper.py``), row by row.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +19,7 @@ import torch
 from torch import nn
 
 from mdepth.datasets import check, kitti, nyu, rgbd
+from mdepth.datasets.sample import DepthDataset
 from mdepth.datasets.transforms import Augmentation, augment, resize
 from mdepth.datasets.worlds import World, load
 from mdepth.losses import scale_invariant_loss
@@ -38,8 +40,10 @@ __all__ = [
     "Settings",
     "datasets",
     "describe",
+    "fingerprint",
     "loss",
     "optimiser",
+    "real_sets",
     "run",
     "seeds",
     "settings",
@@ -208,6 +212,17 @@ def datasets(settings: Settings, size: tuple[int, int], *, progress: bool = Fals
     if settings.data in ("rooms", "roads"):
         train, test = (load(_world(settings, split), progress=progress) for split in ("train", "test"))
         return train, test
+    if settings.data == "redkitchen":
+        video, _ = real_sets(settings)
+        a, b = int(0.6 * len(video)), int(0.7 * len(video))
+        return InMemory(video, range(a), size), InMemory(video, range(b, len(video)), size)
+    return real_sets(settings)
+
+
+def real_sets(settings: Settings) -> tuple[DepthDataset, DepthDataset]:
+    """Training and test set as they lie in the folder that ``MDEPTH_DATA`` names; of one video both are the
+    whole.
+    """
     root = data_root()
     if settings.data == "redkitchen":
         places = check.find(root).paths("rgbd/7scenes")
@@ -215,8 +230,7 @@ def datasets(settings: Settings, size: tuple[int, int], *, progress: bool = Fals
         if not kitchens:
             raise DataError(f"{root}: holds no RedKitchen of 7-Scenes; data/README.md says where to get it")
         video = rgbd.SevenScenes(kitchens[0])
-        a, b = int(0.6 * len(video)), int(0.7 * len(video))
-        return InMemory(video, range(a), size), InMemory(video, range(b, len(video)), size)
+        return video, video
     if settings.data == "nyu":
         labelled = nyu.Labelled(root / "nyu/nyu_depth_v2_labeled.mat", root / "nyu/splits.mat", "test")
         return nyu.SyncFolder(root / "nyu" / "sync"), labelled
@@ -225,7 +239,15 @@ def datasets(settings: Settings, size: tuple[int, int], *, progress: bool = Fals
         kitti.read_split(lists / name) for name in ("eigen_full/train_files.txt", "eigen/test_files.txt")
     )
     raw = root / "kitti" / "raw"
+    with torch.device("meta"):
+        size = build(settings.network).image_size
     return kitti.Raw(raw, train_frames, size=size), kitti.Raw(raw, test_frames)
+
+
+def fingerprint(settings: Settings) -> str:
+    """sha256 over the real files that a run would be trained and tested on now."""
+    both = " ".join(part.fingerprint() for part in real_sets(settings))
+    return hashlib.sha256(both.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -340,7 +362,8 @@ def run(
     network.eval()
     real = settings.data not in ("rooms", "roads")
     samples, ids = ({}, []) if real else keepsakes(network, test)
-    data = {"hash": train.fingerprint(), "real": real, "train": train.describe(), "test": test.describe()}
+    digest = fingerprint(settings) if real else train.fingerprint()
+    data = {"hash": digest, "real": real, "train": train.describe(), "test": test.describe()}
     metrics = score(network, train, test, settings.protocol)
     return Outcome(
         metrics, history, data, network, samples, ids, extra={"level": level(settings.data, len(test))}

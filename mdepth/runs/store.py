@@ -90,12 +90,21 @@ def work_folder(run: Run) -> Path:
 
 
 def found(run: Run) -> Record | None:
-    """The record of a run, if there is one and it is not stale."""
+    """The record of a run, if there is one, it is not stale, and it was made from the real files at hand."""
     place = folder(run)
     if not place.is_dir():
         return None
     record = results.read(place)
-    return None if is_stale(record, run) else record
+    return None if is_stale(record, run) or _other_files(record, run) else record
+
+
+def _other_files(record: Record, run: Run) -> bool:
+    """Whether real files lie in ``MDEPTH_DATA`` and are not those of the record; without them it stands."""
+    recipe = recipes.get(run.source)
+    about = recipe.VARIANTS[run.variant]
+    if not (about.realdata and os.environ.get("MDEPTH_DATA") and all(map(_data_sets(), about.needs))):
+        return False
+    return record.run["data"]["hash"] != recipe.fingerprint(run.settings())
 
 
 def is_stale(record: Record, run: Run | None = None) -> bool:

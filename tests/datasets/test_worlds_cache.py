@@ -61,9 +61,34 @@ def test_batches_equal_samples_and_rendering_on_the_fly(tmp_path):
     kept.verify()
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_frames_are_rendered_on_the_device_asked_for(tmp_path, monkeypatch, cached):
+    asked, render = [], dataset_module.render
+
+    def note(*arguments, device, **options):
+        asked.append(device)
+        return render(*arguments, device="cpu", **options)
+
+    monkeypatch.setattr(dataset_module, "render", note)
+    data = load(WORLD, cache=tmp_path if cached else False, device="cuda")
+    assert data[0]["image"].device.type == "cpu"
+    assert asked
+    assert set(asked) == {"cuda"}
+    with pytest.raises(ValueError, match="workers=2 render on the CPU; on cuda one process is enough"):
+        load(WORLD, cache=tmp_path, device="cuda", workers=2)
+
+
+@pytest.mark.gpu
+def test_a_cache_rendered_on_a_gpu(tmp_path):
+    cpu, gpu = load(WORLD, cache=tmp_path / "cpu"), load(WORLD, cache=tmp_path / "gpu", device="cuda")
+    for name in ("image", "depth", "normals", "image_right"):
+        ours, theirs = cpu.arrays[name].astype(float), gpu.arrays[name].astype(float)
+        assert np.isclose(ours, theirs, rtol=1e-3, atol=1.0 if "image" in name else 1e-3).mean() > 0.99
+
+
 def test_second_load_renders_nothing(tmp_path, monkeypatch):
     first = load(WORLD, cache=tmp_path)
-    monkeypatch.setattr(dataset_module, "render_row", lambda *_: pytest.fail("rendered again"))
+    monkeypatch.setattr(dataset_module, "render_row", lambda *_, **__: pytest.fail("rendered again"))
     again = load(WORLD, cache=tmp_path)
     assert again.fingerprint() == first.fingerprint()
     assert {path.name for path in tmp_path.iterdir()} == {WORLD.identity(), f"{WORLD.identity()}.lock"}

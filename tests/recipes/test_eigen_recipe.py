@@ -202,6 +202,8 @@ def test_red_kitchen_is_split_by_time_and_keeps_no_samples(
     monkeypatch.setattr(eigen, "datasets", lambda *_, **__: (train, test))
     outcome = eigen.run(settings, 0, folder=None, progress=False)
     assert outcome.data["real"]
+    assert outcome.data["hash"] == eigen.fingerprint(settings)
+    assert len(outcome.data["hash"]) == 64
     assert outcome.samples == {}
     assert outcome.extra["level"] == "d"
     assert outcome.metrics["worlds"]["n_images"] == len(test)

@@ -94,17 +94,22 @@ def velodyne_depth(
 def _project(scan: np.ndarray, projection: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pixel coordinates u, v and depth z of each point, float64; z = 0 gives infinite coordinates, which fall
     outside."""
-    points = scan[:, :3].T.astype(np.float64)  # 3 N
-    uz, vz, z = projection[:, :3] @ points + projection[:, 3:]
+    u, v, z = image = projection[:, :3] @ scan[:, :3].T.astype(np.float64)  # 3 N: (u z, v z, z)
+    image += projection[:, 3:]
     with np.errstate(divide="ignore", invalid="ignore"):
-        return uz / z, vz / z, z
+        image[:2] /= z  # in place: most of the time goes into fresh memory
+    return u, v, z
 
 
 def _official_map(
     columns: np.ndarray, rows: np.ndarray, depth: np.ndarray, height: int, width: int
 ) -> np.ndarray:
-    """Peculiarities 1 and 3 of the module's list, without the official loop over duplicates."""
-    u, v = np.rint(columns) - 1, np.rint(rows) - 1  # half to even, as NumPy's round
+    """Peculiarities 1 and 3 of the module's list, without the official loop over duplicates; the coordinates
+    are rounded where they lie.
+    """
+    u, v = np.rint(columns, out=columns), np.rint(rows, out=rows)  # half to even, as NumPy's round
+    u -= 1
+    v -= 1
     inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
     u, v, depth = u[inside].astype(np.intp), v[inside].astype(np.intp), depth[inside].astype(np.float32)
     result = np.zeros((height, width), dtype=np.float32)

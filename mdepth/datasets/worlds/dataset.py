@@ -55,6 +55,7 @@ def load(
     cache: Path | str | bool | None = None,
     progress: Progress | bool | None = None,
     workers: int = 1,
+    device: torch.device | str = "cpu",
 ) -> "WorldDataset":
     """The data set of a world; rendered into the cache the first time.
 
@@ -63,26 +64,36 @@ def load(
         cache: folder of the cache; None: ``$MDEPTH_CACHE`` or the user's cache folder; False: no cache, every
             sample is rendered when it is asked for.
         progress: called as ``progress(done, total)`` after every chunk of frames; True shows a bar.
-
         workers: processes that render; more than one needs a script guarded by ``if __name__ == "__main__"``,
             and pays from some hundred frames on.
+        device: where frames are rendered, for example ``"cuda"``; samples lie on the CPU either way. Two
+            kinds of device round differently, so ``fingerprint()`` tells their caches apart.
 
     Raises:
+        ValueError: for several workers on another device than the CPU.
         DataError: if the cache cannot be written, or what lies there is damaged.
+
+    Example:
+        >>> load(World("rooms", scenes=1, height=24, width=32), cache=False)[0]["image"].shape
+        torch.Size([3, 24, 32])
     """
+    if workers > 1 and torch.device(device).type != "cpu":
+        raise ValueError(f"workers={workers} render on the CPU; on {device} one process is enough")
     if cache is False:
-        return WorldDataset(world, None)
+        return WorldDataset(world, None, device)
     folder = default_cache() if cache is None or cache is True else Path(cache)
     report = _bar(world) if progress is True else (progress or None)
 
     def chunks(start: int) -> Iterator[Rows]:
-        return _render_chunks(world, start, report, workers)
+        return _render_chunks(world, start, report, workers, device)
 
     path = load_or_render(folder, world.identity(), world.describe(), array_spec(world), chunks)
     return WorldDataset(world, path)
 
 
-def _render_chunks(world: World, start: int, report: Progress | None, workers: int) -> Iterator[Rows]:
+def _render_chunks(
+    world: World, start: int, report: Progress | None, workers: int, device: torch.device | str
+) -> Iterator[Rows]:
     """The frames from ``start`` on, :data:`CHUNK` at a time, rendered here or by other processes."""
     total = world.scenes * world.frames
     with ExitStack() as stack:
@@ -92,7 +103,7 @@ def _render_chunks(world: World, start: int, report: Progress | None, workers: i
             each = stack.enter_context(ProcessPoolExecutor(workers, mp_context=context)).map
         for begin in range(start, total, CHUNK):
             end = min(begin + CHUNK, total)
-            yield _stack(list(each(partial(render_row, world), range(begin, end))))
+            yield _stack(list(each(partial(render_row, world, device=device), range(begin, end))))
             if report is not None:
                 report(end, total)
 
@@ -142,12 +153,20 @@ def _scene(world: World, index: int) -> Scene:
     return scene(world, index)
 
 
-def render_row(world: World, index: int) -> Rows:
+def render_row(world: World, index: int, device: torch.device | str = "cpu") -> Rows:
     """Render frame ``index`` of a world: the arrays of :func:`array_spec`, without their first axis."""
     number, frame = divmod(index, world.frames)
     view, K = _scene(world, number), world.intrinsics()
     pose = view.T_world_camera[frame]
-    left = render(view, frame, K, world.height, world.width, antialias=world.antialias)
+
+    def seen(T_world_camera: Tensor) -> Rendering:
+        """What a camera at this pose sees at this moment, on the CPU."""
+        size = world.height, world.width
+        return render(
+            view, frame, K, *size, T_world_camera=T_world_camera, antialias=world.antialias, device=device
+        ).cpu()
+
+    left = seen(pose)
     row = {
         "image": _bytes(left.image),
         "depth": (left.depth * (left.depth <= world.max_depth))[0].numpy(),
@@ -161,11 +180,7 @@ def render_row(world: World, index: int) -> Rows:
         row["normals"] = left.normals.permute(1, 2, 0).numpy()
     if world.stereo:
         right = pose @ torch.linalg.inv(_right_from_left(world))
-        row["image_right"] = _bytes(
-            render(
-                view, frame, K, world.height, world.width, T_world_camera=right, antialias=world.antialias
-            ).image
-        )
+        row["image_right"] = _bytes(seen(right).image)
     if world.kinect or world.lidar:
         row["sensor_depth"] = _sensor(world, view, left, K, number, frame)
     return {name: np.asarray(row[name], dtype=dtype) for name, (_, dtype) in array_spec(world).items()}
@@ -217,9 +232,10 @@ class WorldDataset(Dataset):
     is exact, and 0 (not ``valid``) in the sky and beyond ``world.max_depth``. Made by :func:`load`.
     """
 
-    def __init__(self, world: World, folder: Path | None) -> None:
+    def __init__(self, world: World, folder: Path | None, device: torch.device | str = "cpu") -> None:
         self.world = world
         self.folder = folder
+        self.device = device
         self.name = world.identity()
         self._arrays = None if folder is None else open_arrays(folder, array_spec(world))
         self._fingerprint: str | None = None
@@ -256,7 +272,7 @@ class WorldDataset(Dataset):
         """
         chosen = np.array([self._check_index(int(index)) for index in indices], dtype=np.int64)
         if self._arrays is None:
-            rows = _stack([render_row(self.world, int(index)) for index in chosen])
+            rows = _stack([render_row(self.world, int(index), self.device) for index in chosen])
         else:
             rows = {name: array[chosen] for name, array in self._arrays.items()}
         return self._tensors(rows)
@@ -279,7 +295,8 @@ class WorldDataset(Dataset):
         if self._fingerprint is None and self.folder is not None:
             self._fingerprint = json.loads((self.folder / "meta.json").read_text())["sha256"]
         elif self._fingerprint is None:
-            self._fingerprint = fingerprint(_stack([render_row(self.world, i) for i in range(len(self))]))
+            rows = [render_row(self.world, i, self.device) for i in range(len(self))]
+            self._fingerprint = fingerprint(_stack(rows))
         return self._fingerprint
 
     def verify(self) -> None:

@@ -45,6 +45,10 @@ class Rendering:
     normals: Float[Tensor, "3 H W"]
     instances: Int[Tensor, "1 H W"]
 
+    def cpu(self) -> "Rendering":
+        """The same on the CPU."""
+        return Rendering(self.image.cpu(), self.depth.cpu(), self.normals.cpu(), self.instances.cpu())
+
 
 def render(
     scene: Scene,
