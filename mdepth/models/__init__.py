@@ -37,6 +37,35 @@ MODELS: dict[str, Entry] = {
     "eigen-coarse-roads": Entry(
         partial(eigen.EigenCoarse, eigen.ROADS), "eigen", "small coarse network for the synthetic roads"
     ),
+    "eigen-fine-nyu": Entry(
+        partial(eigen.EigenFine, eigen.NYU), "eigen", "coarse and fine network, paper size for NYU"
+    ),
+    "eigen-fine-kitti": Entry(
+        partial(eigen.EigenFine, eigen.KITTI),
+        "eigen",
+        "coarse and fine network, paper size for KITTI",
+    ),
+    "eigen-fine-rooms": Entry(
+        partial(eigen.EigenFine, eigen.ROOMS),
+        "eigen",
+        "small coarse and fine network, synthetic rooms",
+    ),
+    "eigen-fine-roads": Entry(
+        partial(eigen.EigenFine, eigen.ROADS),
+        "eigen",
+        "small coarse and fine network, synthetic roads",
+    ),
+    "eigen-released-nyu": Entry(
+        eigen.EigenReleased, "eigen", "coarse and fine network as the released code builds it, NYU"
+    ),
+    "eigen-upsampled-nyu": Entry(
+        partial(eigen.EigenUpsampled, eigen.NYU), "eigen", "coarse network with an enlarged 6 x 8 output, NYU"
+    ),
+    "eigen-upsampled-rooms": Entry(
+        partial(eigen.EigenUpsampled, eigen.ROOMS),
+        "eigen",
+        "the same, small, for the synthetic rooms",
+    ),
 }
 
 

@@ -3,24 +3,26 @@ with baselines.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from mdepth.datasets.sample import DepthDataset, Sample, collate
 from mdepth.datasets.transforms import resize
 from mdepth.evaluate import evaluate, mean_depth_baseline, mean_map_baseline
+from mdepth.metrics import edge_scores
 from mdepth.models import DepthNetwork
-from mdepth.shapes import DataError, Tensor
+from mdepth.shapes import DataError, Depth, Tensor, Valid
 
 Predict = Callable[[Tensor], Tensor]
 BASELINE_IMAGES = 2000
 """Training images, evenly spread, from which the baselines are averaged."""
 
-__all__ = ["InMemory", "data_root", "display", "score", "take"]
+__all__ = ["InMemory", "data_root", "display", "edge_table", "score", "take"]
 
 
 def data_root() -> Path:
@@ -81,17 +83,52 @@ class InMemory(DepthDataset):
         }
 
 
-def score(network: DepthNetwork, train: Any, test: Any, protocol: str) -> dict[str, dict[str, Any]]:
+def score(
+    network: DepthNetwork,
+    train: Any,
+    test: Any,
+    protocol: str,
+    *,
+    rivals: Mapping[str, Predict] | None = None,
+    metrics: Iterable[str] | None = None,
+) -> dict[str, dict[str, Any]]:
     """Metrics of a network on test data, and of the two answers that need no image, under
     ``protocol@mean-depth`` and ``protocol@mean-map``: one depth everywhere, and one map for every image,
-    both of the training data.
+    both of the training data. ``rivals`` are scored beside them; ``metrics`` are all unless named.
     """
     answers: dict[str, Predict] = {
-        protocol: network.predict,
-        f"{protocol}@mean-depth": mean_depth_baseline(train, limit=BASELINE_IMAGES),
-        f"{protocol}@mean-map": mean_map_baseline(train, limit=BASELINE_IMAGES),
+        "": network.predict,
+        **(rivals or {}),
+        "mean-depth": mean_depth_baseline(train, limit=BASELINE_IMAGES),
+        "mean-map": mean_map_baseline(train, limit=BASELINE_IMAGES),
     }
-    return {key: evaluate(answer, test, protocol)[protocol].to_dict() for key, answer in answers.items()}
+    chosen = None if metrics is None else tuple(metrics)
+    return {
+        f"{protocol}@{name}" if name else protocol: evaluate(answer, test, protocol, metrics=chosen)[
+            protocol
+        ].to_dict()
+        for name, answer in answers.items()
+    }
+
+
+def edge_table(
+    prediction: Depth, target: Depth, valid: Valid, ids: list[str], threshold: float
+) -> dict[str, Any]:
+    """Precision, recall and F1 of the depth edges (:func:`mdepth.metrics.edge_scores`), in the form of a
+    protocol's scores; NaN for an image without edges.
+    """
+    each = edge_scores(prediction, target, valid, threshold)
+    around = [functional.pad(values, (1, 1, 1, 1)) for values in (prediction, target, valid)]
+    tall, truth, known = (values.flatten(0, 2)[None, None] for values in around)  # one image below the other
+    together = edge_scores(tall, truth, known, threshold)
+    per_image = {name: values.tolist() for name, values in zip(EDGES, each, strict=True)}
+    pooled = {name: value.item() for name, value in zip(EDGES, together, strict=True)}
+    mean = {name: values.nanmean().item() for name, values in zip(EDGES, each, strict=True)}
+    counts = {"n_images": len(ids), "n_pixels": int(valid.sum())}
+    return {"mean": mean, "pooled": pooled, "per_image": per_image, "ids": ids, **counts}
+
+
+EDGES = ("edge_precision", "edge_recall", "edge_f1")
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Where records lie, which runs a profile plans, and how a run becomes a record."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -184,9 +185,7 @@ def _execute(run: Run, progress: bool, say: Callable[[str], None]) -> Record:
     record = Record(_about(run, outcome, seconds), outcome.metrics, _columns(outcome), outcome.samples)
     weights.save(outcome.network, work / WEIGHTS, about=_origin(run, record))
     results.write(record, place, files={WEIGHTS: work / WEIGHTS})
-    for path in work.iterdir():
-        path.unlink()
-    work.rmdir()
+    shutil.rmtree(work)
     say(f"{run}: done in {seconds:.0f} s")
     return results.read(place)
 

@@ -12,8 +12,8 @@ __all__ = ["History", "Progress", "Step", "TrainingDiverged"]
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss became NaN, infinite or absurdly large; the message says where, at which rate, and what to
-    try.
+    """The loss became NaN, infinite or absurdly large, or a weight NaN or infinite; the message says where,
+    and what to try.
     """
 
 
@@ -42,6 +42,22 @@ class History:
         """Append one step."""
         for name, value in asdict(row).items():
             getattr(self, name).append(value)
+
+    def then(self, later: "History") -> "History":
+        """The curve of this stage and of the one after it: steps and seconds go on counting.
+
+        Example:
+            >>> one = History([1, 2], [4.0, 2.0], [0.1, 0.1], [0.5, 1.0])
+            >>> one.then(one).step, one.then(one).seconds
+            ([1, 2, 3, 4], [0.5, 1.0, 1.5, 2.0])
+        """
+        steps, seconds = self.step[-1] if self.step else 0, self.seconds[-1] if self.seconds else 0.0
+        return History(
+            self.step + [steps + step for step in later.step],
+            self.loss + later.loss,
+            self.lr + later.lr,
+            self.seconds + [seconds + second for second in later.seconds],
+        )
 
     def thinned(self, rows: int = 200) -> "History":
         """At most ``rows`` entries: windows of equal length, their mean loss, and their last step, rate and

@@ -13,10 +13,10 @@ import torch
 from mdepth import recipes
 from mdepth.datasets import kitti, nyu
 from mdepth.datasets.worlds import World, load
-from mdepth.models import build
-from mdepth.recipes import eigen
+from mdepth.models import build, count_parameters
+from mdepth.recipes import eigen, eigen_data, eigen_settings
 from mdepth.recipes.eigen import KITTI, NYU, ROADS, ROOMS, Batches, Schedule
-from mdepth.recipes.parts import InMemory, data_root
+from mdepth.recipes.parts import EDGES, InMemory, data_root, edge_table
 from mdepth.shapes import DataError
 from mdepth.train import step_generator
 
@@ -122,7 +122,7 @@ def test_loss_forgives_half_of_a_global_scale() -> None:
 
 def test_extremes_are_invalid() -> None:
     depth = torch.tensor([[1.0, 2.0], [3.0, 3.0]])[None, None]
-    assert eigen.inside(depth).flatten().tolist() == [False, True, False, False]
+    assert eigen_data.inside(depth).flatten().tolist() == [False, True, False, False]
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +178,91 @@ def test_network_starts_at_the_mean_and_learns_a_few_images(
     )  # fmt: skip
     outcome = eigen.run(settings, 0, folder=None, progress=False)
     assert np.mean(outcome.history.loss[-5:]) < 0.4 * np.mean(outcome.history.loss[:5])
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_two_stages(frozen: bool, cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MDEPTH_CACHE", str(cache))
+    settings = replace(eigen.settings("fine-rooms", "quick"), **SMALL, fine_steps=4, frozen=frozen)
+    alone = replace(eigen.settings("coarse-rooms", "quick"), **SMALL)
+    outcome, first = (eigen.run(one, 0, folder=None, progress=False) for one in (settings, alone))
+    assert outcome.history.step == list(range(1, 13))
+    assert outcome.history.loss[:8] == first.history.loss  # the first stage is the coarse network's own run
+    before, after = (network.get_submodule("coarse6") for network in (first.network, outcome.network.coarse))  # type: ignore[union-attr]
+    same = torch.equal(before.get_parameter("fc.weight"), after.get_parameter("fc.weight"))
+    assert same is frozen
+    key = "worlds@coarse"
+    assert set(outcome.metrics) == {
+        "worlds", key, "worlds@mean-depth", "worlds@mean-map", "edges", "edges@coarse",
+    }  # fmt: skip
+    assert set(outcome.metrics["worlds"]["mean"]) == set(eigen.PRINTED)
+    assert (outcome.metrics[key]["mean"]["rmse"] == first.metrics["worlds"]["mean"]["rmse"]) is frozen
+    assert 0 <= outcome.metrics["edges"]["mean"]["edge_recall"] <= 1
+    assert outcome.samples["forming"].shape == (4, 4, 22, 30)
+    assert outcome.samples["prediction"].shape == outcome.samples["coarse"].shape == (4, 22, 30)
+    kept = tmp_path / "work"
+    kept.mkdir()
+    again = eigen.run(settings, 0, folder=kept, progress=False)
+    resumed = eigen.run(settings, 0, folder=kept, progress=False)  # both stages are in the folder
+    for other in (again, resumed):
+        assert other.history.loss == outcome.history.loss
+        assert np.array_equal(other.samples["forming"], outcome.samples["forming"])
+        assert other.metrics["worlds"] == outcome.metrics["worlds"]
+
+
+def test_second_stage_trains_the_fine_network_at_its_rates() -> None:
+    network = build("eigen-fine-rooms").freeze_coarse()
+    groups = eigen.optimiser(
+        network, replace(eigen_settings.FINE_NYU, network="eigen-fine-rooms")
+    ).param_groups
+    rates = {group["lr"]: [tuple(parameter.shape) for parameter in group["params"]] for group in groups}
+    assert rates == {0.001: [(31, 3, 9, 9), (31,), (1, 32, 5, 5), (1,)], 0.01: [(32, 32, 5, 5), (32,)]}
+    network = build("eigen-fine-rooms")
+    groups = eigen.optimiser(network, replace(eigen_settings.FINE_NYU, frozen=False)).param_groups
+    assert sum(parameter.numel() for group in groups for parameter in group["params"]) == count_parameters(
+        network
+    )
+
+
+def test_paper_schedule_of_the_second_stage() -> None:
+    """Section 3.4: 1.5 M samples for NYU, 1.0 M for KITTI."""
+    nyu, kitti_ = eigen_settings.FINE_NYU, eigen_settings.FINE_KITTI
+    assert (nyu.fine_steps * nyu.batch, kitti_.fine_steps * kitti_.batch) == (1_500_000, 1_000_000)
+    assert nyu.rate_fine == kitti_.rate_fine == (0.001, 0.01, 0.001)
+    assert nyu.frozen
+    assert kitti_.frozen
+    assert (nyu.steps, nyu.lam, nyu.zoom) == (NYU.steps, NYU.lam, NYU.zoom)
+
+
+def test_edges_are_measured_at_the_networks_own_resolution(cache: Path) -> None:
+    """A network that outputs the truth it is scored on meets every edge; one depth everywhere meets none."""
+    dataset = load(World("rooms", "test", scenes=3), cache=cache)
+    network = build("eigen-coarse-rooms")
+    truths = iter([dataset[i] for i in range(3)])
+
+    def exact(x: torch.Tensor) -> torch.Tensor:
+        sample = next(truths)
+        depth, valid = (sample[key][None, :, 2:94, 2:126] for key in ("depth", "valid"))
+        return eigen.targets(network, depth, valid)[0]
+
+    network.forward = exact  # type: ignore[method-assign]
+    assert eigen.edges(network, dataset)["mean"] == dict.fromkeys(EDGES, 1.0)
+    network.forward = lambda x: torch.zeros(1, 1, 22, 30)  # type: ignore[method-assign]
+    flat = eigen.edges(network, dataset)
+    assert flat["mean"]["edge_recall"] == flat["mean"]["edge_f1"] == 0
+    assert np.isnan(flat["mean"]["edge_precision"])
+    assert flat["n_images"] == 3
+
+
+def test_pooled_edges_count_every_image_alone() -> None:
+    """The second image's edge lies at the seam between the two; pooling must not find it there."""
+    step = torch.where(torch.arange(6) < 3, 1.0, 3.0).expand(1, 1, 6, 6)
+    maps = torch.cat([step, torch.full_like(step, 9.0)])
+    table = edge_table(maps, maps, maps > 0, ["a", "b"], 1.0)
+    assert table["pooled"] == dict.fromkeys(EDGES, 1.0)
+    wrong = edge_table(torch.full_like(maps, 2.0), maps, maps > 0, ["a", "b"], 1.0)
+    assert wrong["pooled"]["edge_recall"] == 0
+    assert np.isnan(wrong["per_image"]["edge_recall"][1])
 
 
 def test_real_data_are_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,181 @@
+"""The numbers of Eigen et al. 2014: settings with their place in the paper, variants, profiles, seeds."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from mdepth.recipes import Variant
+
+__all__ = ["KITTI", "NYU", "ROADS", "ROOMS", "VARIANTS", "Settings", "TwoStages", "seeds", "settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run, with its place in the paper."""
+
+    network: str
+    """Section 3.1, Figure 1."""
+    data: Literal["rooms", "roads", "redkitchen", "nyu", "kitti"]
+    """Section 4."""
+    train_size: int = 1000
+    """Scenes of the synthetic training set; section 4.1: 120,000 images of 249 scenes."""
+    test_size: int = 128
+    """Scenes of the synthetic test set; section 4.1: 654 images of 215 scenes."""
+    protocol: str = "worlds"
+    """Section 4.3."""
+    steps: int = 2000
+    """Section 3.4: 2.0 M samples for NYU, 1.5 M for KITTI."""
+    batch: int = 32
+    """Section 3.4."""
+    optimiser: Literal["sgd", "adam"] = "sgd"
+    """Section 3.4."""
+    rate_conv: float = 0.001
+    """Section 3.4: convolutions 1 to 5."""
+    rate_fc: float = 0.1
+    """Section 3.4: fully connected layers 6 and 7."""
+    momentum: float = 0.9
+    """Section 3.4; of SGD alone."""
+    decay_conv: float = 5e-4
+    """Weight decay of the convolutions; released."""
+    decay_fc: float = 1e-4
+    """Weight decay of the fully connected layers; released."""
+    warm_up: int = 0
+    """Steps in which the rates rise from nothing; none in the paper."""
+    anneal: bool = False
+    """Let the rates fall to nothing along half a cosine; constant in the paper."""
+    lam: float = 0.5
+    """Section 3.2, eq. 4."""
+    dropout: float = 0.5
+    """Section 3.1 on layer 6, the number from the released code."""
+    zoom: tuple[float, float] = (1.0, 1.5)
+    """Section 3.3: image enlarged by s, depth divided by it."""
+    roll: float = 5.0
+    """Section 3.3: degrees."""
+    gain: tuple[float, float] = (0.8, 1.2)
+    """Section 3.3: factor on each colour channel."""
+    flip: float = 0.5
+    """Section 3.3: chance of a mirror image."""
+    drop_extremes: bool = False
+    """Section 4.1: pixels at the image's smallest or largest depth are invalid (NYU's filled maps)."""
+    accelerator: str = "cpu"
+    prefetch: int = 0
+    """Batches prepared ahead; changes the time, not the result."""
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.batch, self.train_size, self.test_size) < 1:
+            raise ValueError("steps, batch, train_size and test_size must be at least 1")
+
+
+@dataclass(frozen=True)
+class TwoStages(Settings):
+    """And what decides the second stage, in which the fine network is trained."""
+
+    fine_steps: int = 1000
+    """Section 3.4: 1.5 M samples for NYU, 1.0 M for KITTI."""
+    rate_fine: tuple[float, float, float] = (0.001, 0.01, 0.001)
+    """Section 3.4: the fine network's three convolutions."""
+    frozen: bool = True
+    """Section 3.2: the coarse network is kept fixed. Ports whose flag does nothing train it on."""
+
+
+ROOMS = Settings(
+    "eigen-coarse-rooms", "rooms", batch=16, optimiser="adam", rate_conv=0.001, rate_fc=0.001, decay_conv=0.0,
+    decay_fc=0.0, warm_up=20, anneal=True,
+)  # fmt: skip
+ROADS = replace(ROOMS, network="eigen-coarse-roads", data="roads", zoom=(1.0, 1.2), roll=0.0)
+RED_KITCHEN = replace(ROOMS, data="redkitchen")
+NYU = Settings(
+    "eigen-coarse-nyu",
+    "nyu",
+    protocol="eigen-nyu",
+    steps=62_500,
+    drop_extremes=True,
+    accelerator="auto",
+    prefetch=8,
+)
+KITTI = Settings(
+    "eigen-coarse-kitti", "kitti", protocol="eigen-kitti", steps=46_875, zoom=(1.0, 1.2), roll=0.0,
+    accelerator="auto", prefetch=8,
+)  # fmt: skip
+
+
+def two_stages(first: Settings, network: str, fine_steps: int, **changes: Any) -> TwoStages:
+    """The settings of a coarse network, and a second stage behind it."""
+    return TwoStages(**(vars(first) | {"network": network, "fine_steps": fine_steps} | changes))
+
+
+ONE_RATE = (0.001, 0.001, 0.001)
+FINE_ROOMS = two_stages(ROOMS, "eigen-fine-rooms", 1000, rate_fine=ONE_RATE)
+FINE_ROADS = two_stages(ROADS, "eigen-fine-roads", 1000, rate_fine=ONE_RATE)
+FINE_NYU = two_stages(NYU, "eigen-fine-nyu", 46_875)
+FINE_KITTI = two_stages(KITTI, "eigen-fine-kitti", 31_250)
+
+EVERYWHERE, AT_NIGHT, ON_A_GPU = ("quick", "laptop", "full"), ("laptop",), ("full",)
+KITCHEN, NYU_SETS, KITTI_SETS = (
+    ("rgbd/7scenes:redkitchen",), ("nyu/sync", "nyu/labelled"), ("kitti/raw", "splits/kitti"),
+)  # fmt: skip
+VARIANTS = {
+    "coarse-rooms": Variant("coarse network, synthetic rooms", EVERYWHERE),
+    "coarse-roads": Variant("coarse network, synthetic roads", EVERYWHERE),
+    "fine-rooms": Variant("coarse network, then the fine one; synthetic rooms", EVERYWHERE),
+    "fine-roads": Variant("coarse network, then the fine one; synthetic roads", EVERYWHERE),
+    "l2-rooms": Variant("coarse network with lambda = 0; synthetic rooms", AT_NIGHT),
+    "l2-roads": Variant("coarse network with lambda = 0; synthetic roads", AT_NIGHT),
+    "upsampled-rooms": Variant("4 x 6 depths, enlarged, instead of templates; synthetic rooms", AT_NIGHT),
+    "unfrozen-rooms": Variant("fine network, the coarse one trained on with it; synthetic rooms", AT_NIGHT),
+    "coarse-redkitchen": Variant(
+        "small coarse network, one real room (7-Scenes)", ("quick", "laptop"), realdata=True, needs=KITCHEN
+    ),
+    "coarse-nyu": Variant("coarse network, NYU, the paper's schedule", ON_A_GPU, True, NYU_SETS),
+    "coarse-kitti": Variant("coarse network, KITTI, the paper's schedule", ON_A_GPU, True, KITTI_SETS),
+    "fine-nyu": Variant("both networks, NYU, the paper's schedule", ON_A_GPU, True, NYU_SETS),
+    "fine-kitti": Variant("both networks, KITTI, the paper's schedule", ON_A_GPU, True, KITTI_SETS),
+}
+LAPTOP = {
+    "coarse-rooms": ROOMS,
+    "coarse-roads": ROADS,
+    "fine-rooms": FINE_ROOMS,
+    "fine-roads": FINE_ROADS,
+    "l2-rooms": replace(ROOMS, lam=0.0),
+    "l2-roads": replace(ROADS, lam=0.0),
+    "upsampled-rooms": replace(ROOMS, network="eigen-upsampled-rooms"),
+    "unfrozen-rooms": replace(FINE_ROOMS, frozen=False),
+    "coarse-redkitchen": RED_KITCHEN,
+}
+WORLDS: dict[str, Any] = {
+    "protocol": "worlds", "drop_extremes": False, "train_size": 10_000, "steps": 20_000,
+}  # fmt: skip
+FULL = {
+    "coarse-rooms": replace(NYU, data="rooms", **WORLDS),
+    "coarse-roads": replace(KITTI, data="roads", **WORLDS),
+    "fine-rooms": replace(FINE_NYU, data="rooms", fine_steps=15_000, **WORLDS),
+    "fine-roads": replace(FINE_KITTI, data="roads", fine_steps=15_000, **WORLDS),
+    "coarse-nyu": NYU,
+    "coarse-kitti": KITTI,
+    "fine-nyu": FINE_NYU,
+    "fine-kitti": FINE_KITTI,
+}
+FIVE, THREE = (0, 1, 2, 3, 4), (0, 1, 2)
+SEEDS = {"coarse-rooms": FIVE, "coarse-roads": FIVE, "fine-rooms": FIVE, "unfrozen-rooms": (0,)}
+"""Of the reference runs; three where nothing is said."""
+
+
+def settings(variant: str, profile: str) -> Settings:
+    """The settings of a variant under a profile.
+
+    Raises:
+        ValueError: the variant does not exist in this profile.
+    """
+    if variant not in VARIANTS or profile not in VARIANTS[variant].profiles:
+        known = ", ".join(name for name, about in VARIANTS.items() if profile in about.profiles)
+        raise ValueError(
+            f"eigen has no variant {variant!r} in profile {profile!r}; there are {known or 'none'}"
+        )
+    if profile == "quick":
+        short = replace(LAPTOP[variant], train_size=48, test_size=8, steps=40, batch=16)
+        return replace(short, fine_steps=10) if isinstance(short, TwoStages) else short
+    return (LAPTOP if profile == "laptop" else FULL)[variant]
+
+
+def seeds(variant: str, profile: str) -> tuple[int, ...]:
+    """Five or three seeds for the reference records, one elsewhere."""
+    return SEEDS.get(variant, THREE) if profile == "laptop" else (0,)
