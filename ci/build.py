@@ -73,12 +73,15 @@ def snakemake(layout: Layout, data_dir: str, cores: int) -> list[str]:
 
 
 def data_folder(layout: Layout, folder: str) -> str:
-    """The folder of real data as given, which must exist; relative ones count from the repository."""
-    if folder and not (layout.root / Path(folder).expanduser()).is_dir():
+    """The absolute path of the folder of real data, which must exist; a relative one counts from the
+    repository.
+    """
+    place = (layout.root / Path(folder).expanduser()).resolve()
+    if folder and not place.is_dir():
         raise PipelineError(
             f"MDEPTH_DATA names {folder!r}, which is not a folder (relative ones count from {layout.root})"
         )
-    return str(Path(folder).expanduser()) if folder else ""
+    return str(place) if folder else ""
 
 
 def ledger_summary(layout: Layout) -> None:

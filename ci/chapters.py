@@ -2,9 +2,10 @@
 real data.
 
 A chapter *names a source* if its file name begins with the source's name, or if a code cell holds that name
-as a word. A chapter depends on every source if it imports the ledger, or if it imports the runs or recipes
-and names no source. `execute.py` proves the rule at run time: reading a record that the chapter does not
-depend on fails the build.
+as a word. A chapter that imports the ledger depends on every source, and so does one that imports the runs or
+recipes and names none: without a name there is nothing to leave out, and at worst it runs too often.
+`execute.py` proves the rule at run time: reading a record that the chapter does not depend on fails the
+build.
 """
 
 import ast
@@ -90,7 +91,9 @@ def modules_behind(root: Path, package: str, names: Iterable[str]) -> dict[str, 
 
 
 def sources_named(name: str, code: str, direct: Set[str], known: Iterable[str], package: str) -> list[str]:
-    """The sources whose records a chapter may read, from its name, its code and what it imports itself."""
+    """The sources whose records a chapter may read, from its name, its code and what it imports itself; none
+    named means all, where it imports the runs or recipes.
+    """
     named = sorted(s for s in known if name.split("-")[0] == s or re.search(rf"\b{re.escape(s)}\b", code))
     about_all = (
         {f"{package}.ledger"} if named else {f"{package}.{part}" for part in ("ledger", "runs", "recipes")}
@@ -133,14 +136,17 @@ def inputs_of(layout: Layout, name: str, path: Path, known: Iterable[str], data_
     except SyntaxError as error:
         raise PipelineError(f"{path}: a code cell is not Python: {error}") from None
     modules = modules_behind(layout.root, layout.package, direct)
-    sources = sources_named(name, code, direct, known, layout.package)
+    printed = {p.stem for p in (layout.root / "data" / "reported").glob("*.yaml")}  # also of those never run
+    sources = sources_named(name, code, direct, {*known, *printed}, layout.package)
     modules |= modules_behind(layout.root, layout.package, [f"{layout.package}.recipes.{s}" for s in sources])
+    pretrained = layout.root / layout.package / "pretrained"
     return {
         "text": digest(path, *included_files(layout.book, notebook)),
         "modules": {module: digest(file) for module, file in modules.items()},
         "sources": sources,
         "records": {s: digest_tree(layout.root / "results" / "laptop" / s) for s in sources},
         "reported": {s: digest_tree_or_file(layout.root / "data" / "reported", s) for s in sources},
+        "weights": digest_tree(pretrained) if f"{layout.package}.weights" in modules else "",
         "parameters": {"profile": layout.profile, "data_dir": data_dir if uses_data else ""},
         "data": data_fingerprint(layout.root / data_dir) if uses_data and data_dir else "",
         "scripts": digest(*(CI / f"{script}.py" for script in ("execute", "include", "kernel", "tidy"))),

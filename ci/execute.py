@@ -165,7 +165,8 @@ def execute(layout: Layout, name: str, data_dir: str) -> None:
     except PapermillExecutionError as error:
         raise PipelineError(f"{path}: cell {error.cell_index} failed\n{error}") from None
     executed = nbformat.read(target, as_version=4)
-    if found := list(problems(executed, forbidden=(str(layout.root), str(Path.home()) + os.sep))):
+    private = (str(layout.root), str(Path.home()) + os.sep, *filter(None, [data_dir]))
+    if found := list(problems(executed, forbidden=private)):
         raise PipelineError("\n".join(f"{path}: {problem}" for problem in found))
     used = json.loads(report.read_text()) if report.is_file() else {"read": [], "peak_mb": None}
     check_reads(layout, name, used["read"], inputs["sources"])

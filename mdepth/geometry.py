@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from mdepth.shapes import Bool, Depth, Float, Intrinsics, Tensor, Transform, check_same_shape
 
 __all__ = [
-    "MIN_DEPTH", "OUTSIDE", "backproject", "crop_intrinsics", "depth_to_disparity",
+    "MIN_DEPTH", "OUTSIDE", "ROUNDING", "backproject", "crop_intrinsics", "depth_to_disparity",
     "depth_to_inverse_depth", "disparity_to_depth", "in_image", "inverse_depth_to_depth", "invert_transform",
     "normalise_pixels", "normals_from_depth", "pixel_grid", "project", "relative_transform",
     "rotation_from_axis_angle", "sample", "scale_intrinsics", "transform_from_axis_angle",
@@ -41,6 +41,8 @@ MIN_DEPTH = 1e-6
 """Metres. A point nearer to the camera's plane than this, or behind it, has no image."""
 OUTSIDE = -1e4
 """Pixel coordinate given to points that have no image: outside every image, finite, and within float16."""
+ROUNDING = 1e-3
+"""Pixels. How far outside a point may come out that lies on the image's border: ten times float32's error."""
 
 
 # --- depth, inverse depth, disparity --------------------------------------------------------------
@@ -185,17 +187,19 @@ def project(
     return torch.where(in_front, torch.cat((x, y), dim=1) / safe, OUTSIDE), depth
 
 
-def in_image(pixels: Float[Tensor, "B 2 *N"], height: int, width: int) -> Bool[Tensor, "B 1 *N"]:
+def in_image(
+    pixels: Float[Tensor, "B 2 *N"], height: int, width: int, *, slack: float = 0.0
+) -> Bool[Tensor, "B 1 *N"]:
     """Which pixel coordinates lie between the centres of the corner pixels, 0 <= u <= W-1 and 0 <= v <= H-1.
 
-    There, bilinear interpolation needs no padding.
+    There, bilinear interpolation needs no padding. ``slack`` pixels beyond count as inside.
 
     Example:
         >>> in_image(torch.tensor([[[0.0, 2.1], [0.0, 0.0]]]), height=1, width=3).tolist()
         [[[True, False]]]
     """
     u, v = pixels.split(1, dim=1)
-    return (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1)
+    return (u >= -slack) & (u <= width - 1 + slack) & (v >= -slack) & (v <= height - 1 + slack)
 
 
 # --- rigid motions --------------------------------------------------------------------------------
@@ -318,6 +322,8 @@ def sample(
         1.5
     """
     height, width = image.shape[-2:]
+    if padding != "reflection" and min(height, width) == 1:
+        align_corners = False  # the corner centres coincide, so that -1 and +1 would mean the same place
     grid = normalise_pixels(pixels, height, width, align_corners=align_corners)
     return F.grid_sample(image, grid, mode=mode, padding_mode=padding, align_corners=align_corners)
 
@@ -335,8 +341,9 @@ def warp(
 
     Every target pixel is lifted to its point (:func:`backproject`), moved into the source frame, projected,
     and the source is sampled there, bilinearly. The second result, ``in_view``, is True where the depth is
-    known (> 0), the point lies in front of the source camera and its pixel inside the source image; it does
-    *not* know about occlusion. Differentiable in all tensors. Monodepth2, eq. 4; Zhou et al. 2017, eq. 2.
+    known (> 0), the point lies in front of the source camera and its pixel inside the source image, up to
+    ``ROUNDING`` (or else a camera at rest would lose part of its border); it does *not* know about occlusion.
+    Differentiable in all tensors. Monodepth2, eq. 4; Zhou et al. 2017, eq. 2.
 
     Example:
         >>> image, depth, K = torch.rand(1, 3, 4, 5), torch.ones(1, 1, 4, 5), torch.eye(3)[None]
@@ -346,7 +353,8 @@ def warp(
     """
     points = transform_points(T_source_target, backproject(target_depth, K_target))
     pixels, depth = project(points, K_source)
-    visible = (target_depth > 0) & (depth > MIN_DEPTH) & in_image(pixels, *source.shape[-2:])
+    inside = in_image(pixels, *source.shape[-2:], slack=ROUNDING)
+    visible = (target_depth > 0) & (depth > MIN_DEPTH) & inside
     return sample(source, pixels, padding=padding, align_corners=True), visible
 
 

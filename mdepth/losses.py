@@ -25,10 +25,14 @@ MAX_PAIRS = 4096
 def _log_differences(
     log_prediction: Depth, log_target: Depth, valid: Valid
 ) -> tuple[Float[Tensor, "B N"], Float[Tensor, " B"]]:
-    """d = log prediction - log target, 0 where not valid, and n, the number of valid pixels of each image."""
+    """d = log prediction - log target, 0 where not valid, and n, the number of valid pixels of each image.
+
+    In float32 at least: float16 ends at 65,504, which is fewer than the pixels of an image.
+    """
     check_same_shape(log_prediction=log_prediction, log_target=log_target, valid=valid)
-    differences = torch.where(valid, log_prediction - log_target, 0.0)
-    return differences.flatten(1), valid.flatten(1).sum(dim=1).to(differences.dtype)
+    common = torch.promote_types(torch.promote_types(log_prediction.dtype, log_target.dtype), torch.float32)
+    differences = torch.where(valid, log_prediction.to(common) - log_target.to(common), 0.0)
+    return differences.flatten(1), valid.flatten(1).sum(dim=1).to(common)
 
 
 def scale_invariant_error(

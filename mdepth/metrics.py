@@ -58,8 +58,8 @@ class Errors:
 
     @cached_property
     def worst_ratio(self) -> Tensor:
-        """max(p / t, t / p), at least 1."""
-        return torch.maximum(self.ratio, self.ratio.reciprocal())
+        """max(p / t, t / p), at least 1; by two divisions: 1 / (p / t) may round to below a threshold."""
+        return torch.maximum(self.ratio, self.target / self.prediction)
 
     @cached_property
     def log_ratio(self) -> Tensor:
@@ -85,14 +85,16 @@ TERMS: dict[str, Callable[[Errors], Tensor]] = {
     "square": lambda e: e.difference.square(),
     "log": lambda e: e.log_ratio,
     "log_absolute": lambda e: e.log_ratio.abs(),
-    "log_square": lambda e: e.log_ratio.square(),
+    "log_square": lambda e: e.log_ratio.double().square(),
     "log_deviation_square": lambda e: (e.log_ratio - e.log_ratio.mean()).square(),
     "inverse_square": lambda e: e.inverse_difference.square(),
     "delta1": lambda e: _closer_than(e, 1.25),
     "delta2": lambda e: _closer_than(e, 1.25**2),
     "delta3": lambda e: _closer_than(e, 1.25**3),
 }
-"""The per-pixel maps; only ``log_deviation_square`` depends on more than the pixel: on the image's mean."""
+"""The per-pixel maps; only ``log_deviation_square`` depends on more than the pixel: on the image's mean.
+``log_square`` is in float64, as SILog is a small difference of its mean and a square.
+"""
 
 
 # --- metrics: what becomes of the terms' means ----------------------------------------------------
@@ -171,6 +173,12 @@ whose tables behave like its root).
 # --- gathering pixels and means -------------------------------------------------------------------
 
 
+def _numpy(values: Float[Tensor, "*S"]) -> np.ndarray:
+    """The values as an array; NumPy has no bfloat16, float32 holds it exactly."""
+    values = values.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
 def valid_pixels(valid: Bool[Tensor, "*S"], *maps: Float[Tensor, "*S"]) -> tuple[Float[Tensor, " N"], ...]:
     """The values of every map where ``valid``, as vectors, detached.
 
@@ -183,7 +191,7 @@ def valid_pixels(valid: Bool[Tensor, "*S"], *maps: Float[Tensor, "*S"]) -> tuple
     if valid.is_cuda:
         return tuple(values.detach()[valid] for values in maps)
     places = np.flatnonzero(valid.cpu().numpy())
-    return tuple(torch.from_numpy(values.detach().cpu().numpy().ravel().take(places)) for values in maps)
+    return tuple(torch.from_numpy(_numpy(values).ravel().take(places)) for values in maps)
 
 
 def median(values: Float[Tensor, " N"]) -> float:
@@ -203,7 +211,7 @@ def median(values: Float[Tensor, " N"]) -> float:
     middle = np.array([(count - 1) // 2, count // 2])
     if values.is_cuda:
         return values.sort().values[middle.tolist()].mean().item()
-    numbers = values.detach().cpu().numpy()
+    numbers = _numpy(values)
     if count < 10_000:
         return float(np.median(numbers))
     sample = numbers[::24]

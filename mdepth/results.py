@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -281,10 +282,11 @@ def _read_history(path: Path) -> dict[str, list[float]]:
 
 def _read_samples(path: Path) -> dict[str, np.ndarray]:
     """The arrays; pickled objects are refused."""
+    broken = (ValueError, TypeError, OSError, EOFError, NotImplementedError, zlib.error, zipfile.BadZipFile)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(path, allow_pickle=False) as arrays:  # a TypeError: one array, no archive of them
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except broken as error:
         raise DataError(
             f"{path}: expected plain arrays, found a damaged file ({error}); run it again"
         ) from None

@@ -135,14 +135,18 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             f"{path}: expected plain tensors, found pickled code, which is never run; ask for safetensors "
             f"({error})"
         ) from None
-    except (RuntimeError, EOFError) as error:
+    except Exception as error:  # a changed byte can break any part of what reads it
         raise DataError(
             f"{path}: expected a PyTorch file of weights, found a damaged one ({error}); get it again"
         ) from None
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict):
         raise DataError(f"{path}: expected a dictionary of tensors, found {type(state).__name__}")
-    return {key: value for key, value in state.items() if isinstance(value, Tensor)}
+    tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
+    if not tensors:
+        held = ", ".join(f"{key} ({type(value).__name__})" for key, value in list(state.items())[:5])
+        raise DataError(f"{path}: expected a dictionary of tensors, found {held or 'an empty one'}")
+    return tensors
 
 
 def load(

@@ -1,8 +1,10 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -36,6 +38,26 @@ def real_data() -> Path:
 def generator() -> torch.Generator:
     """A fresh random generator with a fixed seed."""
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def write_clip() -> Callable[[Path, Sequence[int], int], Path]:
+    """Writes a video of 64 x 48 pixels, one even grey a frame: ``write_clip(path, greys, rate)``; skips where
+    PyAV is not installed.
+    """
+    av = pytest.importorskip("av", reason="PyAV is not installed: video files cannot be written or decoded")
+
+    def write(path: Path, greys: Sequence[int], rate: int) -> Path:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("mpeg4", rate=rate)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for grey in greys:
+                frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), grey, np.uint8), format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return path
+
+    return write
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
 """What the tests of the pipeline share: the mini book, the real book built, a browser."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -39,6 +40,37 @@ class Mini:
         output, _ = process.communicate(timeout=120)
         assert process.returncode == status, output
         return output
+
+    def build_on_a_terminal(self, **environment: str) -> str:
+        """What a reader who builds on a terminal sees."""
+        import pty
+        import termios
+
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (40, 120))
+        told = {"stdout": theirs, "stderr": theirs, "env": {**os.environ, **environment}}
+        process = subprocess.Popen(BUILD, cwd=self.folder, **told)
+        os.close(theirs)
+        output = b""
+        with contextlib.suppress(OSError):  # how a terminal says on Linux that nobody writes to it any more
+            while piece := os.read(ours, 2**16):
+                output += piece
+        os.close(ours)
+        assert process.wait(timeout=120) == 0, output.decode()
+        return output.decode()
+
+    def make(self, *words: str) -> str:
+        """The output of `make` with the Makefile of the repository, by the Python at work here."""
+        shutil.copy(ROOT / "Makefile", self.folder)
+        (self.folder / "ci").symlink_to(ROOT / "ci")
+        python = self.folder / ".venv" / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)
+        command = ["make", "--old-file=venv", *words]  # no installation
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace a text that must be there."""

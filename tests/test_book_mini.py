@@ -1,13 +1,14 @@
-"""The pipeline on a book of two fake runs and one chapter: what is redone, what survives, what is refused."""
+"""The pipeline on a book of fake runs and one chapter: what is redone, what survives, what is refused."""
 
 import json
+import re
 import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
-from pipeline_tools import Mini, copy_of_mini
+from pipeline_tools import ROOT, Mini, copy_of_mini
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +244,55 @@ def test_real_data_is_handed_to_the_chapter_but_not_shown(fresh: Mini) -> None:
     (fresh.folder / "frames" / "a.txt").write_text("22")
     assert "toy: cell" in fresh.build("--data", "frames")  # the data changed
     assert "cell" not in fresh.build("--data", "frames")
+
+
+def test_a_relative_data_folder_reaches_runs_and_chapters_alike(fresh: Mini) -> None:
+    """Relative to the repository, for a chapter that works in another folder too, and by both ways in."""
+    data = fresh.folder.parent / "some" / "real data"
+    data.mkdir(parents=True)
+    (data / "number.txt").write_text("0.625")
+    fresh.edit("book/toy.md", "import time\n", "import time\n\nos.chdir(os.sep)\n")
+    output = fresh.make("book", "MDEPTH_DATA=../some/real data")
+    assert "profile quick, with real frames" in output
+    assert fresh.runs_made()[2:] == ["toy/real/quick/0"]
+    record = fresh.folder / "results" / "quick" / "toy" / "real" / "seed0" / "metrics.json"
+    assert json.loads(record.read_text())["worlds"]["mean"]["error"] == 0.625
+    page = (fresh.html / "executed" / "toy.html").read_text()
+    assert "quick 0.625" in page
+    assert "Real sample frames were at hand" in page
+
+    (data / "number.txt").write_text("0.75")
+    assert "toy: cell" in fresh.build("--data", "../some/real data")  # the chapter sees that the data changed
+    assert "quick 0.75" in (fresh.html / "executed" / "toy.html").read_text()
+
+
+def test_a_chapter_that_shows_where_the_data_lie_is_refused(fresh: Mini, tmp_path: Path) -> None:
+    (tmp_path / "number.txt").write_text("1")
+    fresh.edit("book/toy.md", "print(profile,", "print(data_dir,")
+    output = fresh.build("--data", str(tmp_path), status=1)
+    assert f"shows a folder of this machine ({tmp_path})" in output
+
+
+RUN = r"tiny/line \(laptop, seed 0\): "
+TOLD = {
+    "log": RUN + r"step (\d+) of 20, loss \d+\.\d+, (\d+) s left",
+    "terminal": RUN + r" *\d+%\|[^|]*\| *(\d+)/20 \[\d\d:\d\d<00:(\d+), [^\r]*loss=\d+\.\d+\]",
+}
+
+
+@pytest.mark.parametrize("where", TOLD)
+def test_a_build_tells_run_step_loss_time_left_and_chapter_all_along(fresh: Mini, where: str) -> None:
+    for made in (".mdepth", "results/quick"):
+        shutil.rmtree(fresh.folder / made)
+    tiny = {"MINI_TINY": "1", "TINY_PAUSE": "0.2", "PYTHONPATH": str(ROOT / "tests")}
+    tiny["MDEPTH_RESULTS"] = str(fresh.folder.parent / "tiny")
+    output = fresh.build(**tiny) if where == "log" else fresh.build_on_a_terminal(**tiny)
+    assert "toy: run 1 of 2, one, seed 0" in output
+    steps = [(int(step), int(left)) for step, left in re.findall(TOLD[where], output)]
+    assert len({step for step, _ in steps}) >= 4  # of 20 steps in four seconds
+    assert steps == sorted(steps)
+    assert max(left for _, left in steps) >= 2
+    assert min(left for _, left in steps) < 2
+    assert re.search(r"toy: cell \d+ of \d+", output)
+    assert re.search(r"toy: done in [\d.]+ s, \d+ MB", output)
+    assert "rendering 3 pages" in output

@@ -1,5 +1,6 @@
 """The rule for claims: fixed words, paired by seed, against a smallest effect of interest."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ CLAIM = Claim(
 )
 
 
-def write(folder: Path, variant: str, seed: int, values: dict[str, float], level: dict | None = None) -> None:
+def write(folder: Path, variant: str, seed: int, values: dict[str, float], level: str = "B") -> None:
     """A record whose protocols have these means of AbsRel."""
     run = {
         "format": results.FORMAT,
@@ -47,8 +48,8 @@ def write(folder: Path, variant: str, seed: int, values: dict[str, float], level
         "peak_memory_mb": 1.0,
         "parameters": 1,
         "sample_ids": [],
-        "extra": {},
-        "data": {"hash": "h", "real": False, "train": {}, "test": {}},
+        "extra": {"level": level},
+        "data": {"hash": "h", "real": level != "B", "train": {}, "test": {}},
     }
     metrics = {
         key: {
@@ -83,6 +84,17 @@ def judged(claim: Claim, folder: Path) -> ClaimRow:
 )
 def test_the_three_words(effects: list[float], smallest: float, word: str) -> None:
     assert decide(effects, smallest)[0] == word
+
+
+def test_the_ends_of_the_interval() -> None:
+    """An interval that begins at the smallest effect holds, one that ends there decides nothing."""
+    effects = [0.2, 0.3, 0.25]
+    low, high = decide(effects, 0.0)[1] or (0.0, 0.0)
+    assert 0 < low < high
+    assert decide(effects, low)[0] == "holds"
+    assert decide(effects, math.nextafter(low, 1))[0] == "inconclusive"
+    assert decide(effects, high)[0] == "inconclusive"
+    assert decide(effects, math.nextafter(high, 1))[0] == "does not hold"
 
 
 @given(st.lists(st.floats(-1, 1), min_size=3, max_size=8), st.floats(0, 0.5), st.floats(0, 0.5))
@@ -135,6 +147,14 @@ def test_two_variants_share_only_their_common_seeds(tmp_path: Path) -> None:
         row.command == "mdepth run eigen/coarse --profile laptop && mdepth run eigen/plain --profile laptop"
     )
     assert "rmse of plain:worlds" in row.expression
+
+
+@pytest.mark.parametrize(("levels", "weakest"), [("DD", "D"), ("Dd", "d"), ("DB", "B"), ("Bd", "B")])
+def test_a_claim_is_as_good_as_its_weaker_side(levels: str, weakest: str, tmp_path: Path) -> None:
+    for variant, level in zip(("coarse", "plain"), levels, strict=True):
+        write(tmp_path, variant, 0, {"worlds": 0.5}, level)
+    row = judged(replace(CLAIM, b="worlds", variant_b="plain"), tmp_path)
+    assert row.level == weakest
 
 
 def test_the_direction_counts(tmp_path: Path) -> None:

@@ -2,16 +2,17 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from cli_tools import check_refused, invoke, read
 
 import mdepth
-from mdepth.cli import app, output
+from mdepth.cli import output
 from mdepth.cli.output import emit
 
 COMMANDS = (
@@ -27,22 +28,6 @@ COMMANDS = (
     "lab",
     "version",
 )
-
-
-def invoke(*arguments: object):
-    """Run ``mdepth`` with these arguments in this process."""
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="mdepth")
-
-
-def check_refused(result, *words: str) -> None:
-    """Assert that a command ended as a mistake should: status 2, one line on standard error, nothing else."""
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    assert "Traceback" not in result.output
-    for word in words:
-        assert word in result.stderr
 
 
 def spawn(*arguments: str, **options) -> subprocess.CompletedProcess:
@@ -86,8 +71,29 @@ def test_the_module_and_the_entry_point_are_the_same_program(root):
         assert subprocess.run([entry, "--version"], capture_output=True, text=True).stdout == result.stdout
 
 
+def test_the_documents_name_commands_and_options_that_are_there(root):
+    documents = [
+        root / "README.md",
+        root / "CONTRIBUTING.md",
+        root / "data/README.md",
+        *(root / "book").glob("*.md"),
+    ]
+    told = "\n".join(path.read_text() for path in documents)
+    commands = {
+        tuple(line.split()) for line in re.findall(r"(?:^|`)mdepth ([a-z][^`\n#|]*)", told, re.MULTILINE)
+    }
+    assert len(commands) > 10
+    for words in commands:
+        name = words[:2] if words[0] == "data" else words[:1]
+        help_text = invoke(*name, "--help")
+        assert help_text.exit_code == 0, words
+        assert [word for word in words if word[:2] == "--" and f" {word} " not in help_text.stdout] == [], (
+            words
+        )
+
+
 def test_version_tells_what_decides_results():
-    facts = json.loads(invoke("version", "--json").stdout)
+    facts = read("version")
     assert facts["mdepth"] == mdepth.__version__
     assert {"python", "torch", "device", "hardware"} <= set(facts)
     assert "torch" in invoke("version").stdout
@@ -112,7 +118,7 @@ def test_progress_hands_out_everything_and_speaks_now_and_then(capsys, monkeypat
 
 
 def test_models_tells_the_papers_numbers():
-    cards = {card["name"]: card for card in json.loads(invoke("models", "--json").stdout)}
+    cards = {card["name"]: card for card in read("models")}
     nyu = cards["eigen-coarse-nyu"]
     assert (nyu["parameters"], nyu["input_size"], nyu["output_size"]) == (70_757_734, [228, 304], [55, 74])
     assert (nyu["native"], nyu["metric"], nyu["source"]) == ("log_depth", True, "eigen")
@@ -123,7 +129,7 @@ def test_models_tells_the_papers_numbers():
 
 
 def test_one_model_is_told_with_its_layers():
-    layers = json.loads(invoke("models", "eigen-coarse-nyu", "--json").stdout)["layers"]
+    layers = read("models", "eigen-coarse-nyu")["layers"]
     assert sum(layer["parameters"] for layer in layers) == 70_757_734
     assert "coarse1.conv" in invoke("models", "eigen-coarse-nyu").stdout
 
@@ -134,7 +140,7 @@ def test_one_model_is_told_with_its_layers():
 def test_check_says_what_is_there_and_where_to_get_the_rest(tmp_path):
     (tmp_path / "nyu").mkdir()
     (tmp_path / "nyu" / "nyu_depth_v2_labeled.mat").touch()
-    content = json.loads(invoke("data", "check", tmp_path, "--json").stdout)
+    content = read("data", "check", tmp_path)
     assert [item["key"] for item in content["found"]] == ["nyu/labelled"]
     assert "kitti/raw" in [item["key"] for item in content["missing"]]
     text = invoke("data", "check", tmp_path).stdout
@@ -144,14 +150,14 @@ def test_check_says_what_is_there_and_where_to_get_the_rest(tmp_path):
 
 def test_check_finds_the_real_sets(real_data, monkeypatch):
     monkeypatch.setenv("MDEPTH_DATA", str(real_data))
-    found = {item["key"] for item in json.loads(invoke("data", "check", "--json").stdout)["found"]}
+    found = {item["key"] for item in read("data", "check")["found"]}
     assert {"kitti/raw", "nyu/sync", "rgbd/7scenes"} <= found
 
 
 def test_fetch_lists_what_it_knows_and_brings_a_file(tmp_path, monkeypatch):
     from mdepth.datasets import fetch
 
-    listed = json.loads(invoke("data", "fetch", "--json").stdout)
+    listed = read("data", "fetch")
     assert {"nyu-labelled", "nyu-splits"} <= {item["name"] for item in listed}
     assert "2.97 GB" in invoke("data", "fetch").stdout
     target = tmp_path / "nyu" / "splits.mat"
@@ -183,7 +189,7 @@ def test_export_writes_what_the_loaders_find(layout, key, tmp_path):
     result = invoke(*arguments, "--json")
     assert result.exit_code == 0, result.output + repr(result.exception)
     assert json.loads(result.stdout)["frames"] == 2
-    found = json.loads(invoke("data", "check", tmp_path, "--json").stdout)["found"]
+    found = read("data", "check", tmp_path)["found"]
     assert key in [item["key"] for item in found]
     check_refused(invoke(*arguments), "--force")
     assert invoke(*arguments, "--force").exit_code == 0
@@ -264,7 +270,7 @@ def test_ledger_shows_the_rows_asked_for():
     assert "verdict" in lines[0]
     assert "50,335,744" in result.stdout
     assert all(line.startswith("eigen.parameters") for line in lines[1 : lines.index("")])
-    exact = json.loads(invoke("ledger", "--source", "eigen", "--verdict", "exact", "--json").stdout)
+    exact = read("ledger", "--source", "eigen", "--verdict", "exact")
     assert {row["verdict"] for row in exact["rows"]} == {"exact"}
 
 

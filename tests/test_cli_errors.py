@@ -7,25 +7,10 @@ import sys
 
 import pytest
 import typer
+from cli_tools import check_refused, invoke
 from typer.testing import CliRunner
 
-from mdepth.cli import app, errors
-
-
-def invoke(*arguments: object):
-    """Run ``mdepth`` with these arguments in this process."""
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="mdepth")
-
-
-def check_refused(result, *words: str) -> None:
-    """Assert that a command ended as a mistake should: status 2, one line on standard error, nothing else."""
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    assert "Traceback" not in result.output
-    for word in words:
-        assert word in result.stderr
+from mdepth.cli import errors
 
 
 @pytest.mark.parametrize(

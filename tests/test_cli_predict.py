@@ -3,20 +3,31 @@
 import json
 from pathlib import Path
 
+import cli_tools
 import numpy as np
 import pytest
 import torch
+from cli_tools import invoke, read
 from PIL import Image
-from typer.testing import CliRunner
 
 from mdepth import weights
-from mdepth.cli import app, inputs, outputs
+from mdepth.cli import inputs, outputs
 from mdepth.models import build
 
 
-def invoke(*arguments: object):
+def predict(*arguments: object):
     """Run ``mdepth predict`` with these arguments in this process."""
-    return CliRunner().invoke(app, ["predict", *map(str, arguments)], prog_name="mdepth")
+    return invoke("predict", *arguments)
+
+
+def summary(*arguments: object) -> dict:
+    """What it prints with ``--json``."""
+    return read("predict", *arguments)
+
+
+def check_refused(result, *words: str) -> None:
+    """Assert that a prediction was refused, at most after the remark which network is used."""
+    cli_tools.check_refused(result, *words, after=("network:",))
 
 
 @pytest.fixture(scope="module")
@@ -42,24 +53,6 @@ def photo(tmp_path) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return path
-
-
-def summary(*arguments: object) -> dict:
-    """What ``--json`` prints."""
-    result = invoke(*arguments, "--json")
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    return json.loads(result.stdout)
-
-
-def check_refused(result, *words: str) -> None:
-    """Assert status 2 and one line with these words, apart from the remark which network is used."""
-    assert result.exit_code == 2, result.output + repr(result.exception)
-    assert result.stdout == ""
-    lines = [line for line in result.stderr.splitlines() if not line.startswith("network:")]
-    assert len(lines) == 1
-    assert lines[0].startswith("error: ")
-    for word in words:
-        assert word in lines[0]
 
 
 def read_ply(path: Path) -> tuple[list[str], np.ndarray]:
@@ -159,14 +152,14 @@ def test_relative_depth_says_so_in_its_png(tmp_path):
 
 def test_only_the_files_asked_for_are_written(photo, trained, tmp_path):
     out = tmp_path / "out"
-    invoke(photo, "-o", out, "--weights", trained, "--write", "npz")
+    predict(photo, "-o", out, "--weights", trained, "--write", "npz")
     assert [path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()] == [
         "npz/photo.npz"
     ]
 
 
 def test_text_says_what_was_used_and_how_far_to_believe_it(photo, trained, tmp_path):
-    result = invoke(photo, "-o", tmp_path / "out", "--weights", trained)
+    result = predict(photo, "-o", tmp_path / "out", "--weights", trained)
     assert result.exit_code == 0
     assert "eigen-coarse-rooms" in result.stderr
     assert "eigen/coarse-rooms (quick, seed 0)" in result.stderr
@@ -211,7 +204,7 @@ def test_a_folder_with_a_broken_picture_gives_the_others_and_status_1(photo, tra
     (folder / "broken.jpg").write_bytes(b"")
     (folder / "notes.txt").write_text("not a picture")
     Image.new("L", (40, 30), 128).save(folder / "grey.jpg")
-    result = invoke(folder, "-o", out, "--weights", trained, "--json")
+    result = predict(folder, "-o", out, "--weights", trained, "--json")
     assert result.exit_code == 1
     told = json.loads(result.stdout)
     assert [item["name"] for item in told["results"]] == ["grey", "photo"]
@@ -237,16 +230,8 @@ def test_a_moving_picture_is_predicted_frame_by_frame(trained, tmp_path):
     assert (tmp_path / "out" / "depth" / "clip" / "000004.png").is_file()
 
 
-def test_a_video_file_is_predicted_frame_by_frame(trained, tmp_path):
-    av = pytest.importorskip("av", reason="reading video files needs PyAV")
-    clip = tmp_path / "clip.mp4"
-    with av.open(str(clip), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for i in range(4):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 50 * i, np.uint8), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+def test_a_video_file_is_predicted_frame_by_frame(trained, write_clip, tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", [0, 50, 100, 150], 10)
     told = summary(clip, "-o", tmp_path / "out", "--weights", trained)
     assert [item["name"] for item in told["results"]] == [f"clip/{i:06d}" for i in range(4)]
 
@@ -254,7 +239,7 @@ def test_a_video_file_is_predicted_frame_by_frame(trained, tmp_path):
 def test_a_video_that_cannot_be_decoded_is_one_line(trained, tmp_path):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"no video")
-    check_refused(invoke(clip, "-o", tmp_path / "out", "--weights", trained), "clip.mp4")
+    check_refused(predict(clip, "-o", tmp_path / "out", "--weights", trained), "clip.mp4")
 
 
 def test_photographs_are_turned_upright_and_bring_their_camera(tmp_path):
@@ -314,7 +299,7 @@ def test_wrong_options_are_one_line_and_leave_nothing(
 ):
     monkeypatch.chdir(tmp_path)
     chosen = [] if "--weights" in arguments or "nyu" in arguments[-1] else ["--weights", trained]
-    check_refused(invoke(photo, "-o", "out", *chosen, *arguments), *words)
+    check_refused(predict(photo, "-o", "out", *chosen, *arguments), *words)
     assert not (tmp_path / "out").exists()
 
 
@@ -330,13 +315,13 @@ def test_what_is_no_picture_is_one_line(photo, trained, tmp_path):
         path = tmp_path / name
         if content is not None:
             path.write_bytes(content)
-        check_refused(invoke(path, "-o", out, "--weights", trained), name)
+        check_refused(predict(path, "-o", out, "--weights", trained), name)
     Image.fromarray(np.full((30, 40), 2000, np.uint16)).save(tmp_path / "depth.png")
-    check_refused(invoke(tmp_path / "depth.png", "-o", out, "--weights", trained), "depth.png", "depth map")
+    check_refused(predict(tmp_path / "depth.png", "-o", out, "--weights", trained), "depth.png", "depth map")
     Image.new("RGB", (5, 5)).save(tmp_path / "tiny.png")
-    check_refused(invoke(tmp_path / "tiny.png", "-o", out, "--weights", trained), "tiny.png", "8 x 8")
+    check_refused(predict(tmp_path / "tiny.png", "-o", out, "--weights", trained), "tiny.png", "8 x 8")
     (tmp_path / "nothing").mkdir()
-    check_refused(invoke(tmp_path / "nothing", "-o", out, "--weights", trained), "no picture")
+    check_refused(predict(tmp_path / "nothing", "-o", out, "--weights", trained), "no picture")
     assert not out.exists()
 
 
@@ -344,12 +329,12 @@ def test_what_is_no_picture_is_one_line(photo, trained, tmp_path):
 def test_a_picture_of_too_many_pixels_is_one_line(name, trained, tmp_path, monkeypatch):
     Image.new("RGB", (20, 11)).save(tmp_path / name)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    result = invoke(tmp_path / name, "-o", tmp_path / "out", "--weights", trained)
+    result = predict(tmp_path / name, "-o", tmp_path / "out", "--weights", trained)
     check_refused(result, name, "pixels")
 
 
 def test_weights_of_another_network_are_refused(photo, trained, tmp_path):
-    result = invoke(photo, "-o", tmp_path / "out", "--weights", trained, "--model", "eigen-coarse-roads")
+    result = predict(photo, "-o", tmp_path / "out", "--weights", trained, "--model", "eigen-coarse-roads")
     check_refused(result, "does not fit", "wrong shape")
 
 
@@ -358,17 +343,17 @@ def test_weights_that_hold_code_are_refused(photo, tmp_path):
 
     path = tmp_path / "w.pth"
     path.write_bytes(pickle.dumps({"a": print}))
-    check_refused(invoke(photo, "-o", tmp_path / "out", "--weights", path), "w.pth")
+    check_refused(predict(photo, "-o", tmp_path / "out", "--weights", path), "w.pth")
 
 
 def test_results_are_not_overwritten_unless_asked(photo, trained, tmp_path):
     arguments = [photo, "-o", tmp_path / "out", "--weights", trained]
     summary(*arguments)
     before = (tmp_path / "out" / "npz" / "photo.npz").stat().st_mtime_ns
-    check_refused(invoke(*arguments), "exists already", "--force")
+    check_refused(predict(*arguments), "exists already", "--force")
     assert (tmp_path / "out" / "npz" / "photo.npz").stat().st_mtime_ns == before
-    assert invoke(*arguments, "--force").exit_code == 0
-    check_refused(invoke(photo, "-o", photo, "--weights", trained), "is a file")
+    assert predict(*arguments, "--force").exit_code == 0
+    check_refused(predict(photo, "-o", photo, "--weights", trained), "is a file")
 
 
 def test_a_full_disk_leaves_nothing_behind(photo, trained, tmp_path, monkeypatch):
@@ -376,7 +361,7 @@ def test_a_full_disk_leaves_nothing_behind(photo, trained, tmp_path, monkeypatch
         raise OSError(28, "No space left on device", "cloud")
 
     monkeypatch.setattr(outputs, "_write_cloud", full)
-    result = invoke(photo, "-o", tmp_path / "out", "--weights", trained)
+    result = predict(photo, "-o", tmp_path / "out", "--weights", trained)
     check_refused(result, "No space left on device")
     assert [path for path in (tmp_path / "out").rglob("*")] == []
 
@@ -392,7 +377,7 @@ def test_an_interrupt_keeps_what_is_whole(photo, trained, tmp_path, monkeypatch)
         real(result, path)
 
     monkeypatch.setattr(outputs, "_write_arrays", interrupted)
-    result = invoke(photo.parent, "-o", tmp_path / "out", "--weights", trained)
+    result = predict(photo.parent, "-o", tmp_path / "out", "--weights", trained)
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1].startswith("stopped")
     files = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))

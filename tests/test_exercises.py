@@ -48,6 +48,8 @@ def test_hints_tell_mistakes_apart(name: str) -> None:
         ("introduction.dolls_house", (1, 0.1)),
         ("introduction.known_size", 2),
         ("introduction.stereo", (2.0, 0.19)),
+        ("introduction.ground", 9.19),
+        ("introduction.ground", 9.2),
         ("prerequisites.bilinear", (1.25, 1)),
         ("data.wrap", 1.4464),
         ("metrics.best_scale", (0.25, 0.84)),
@@ -57,6 +59,23 @@ def test_hints_tell_mistakes_apart(name: str) -> None:
 )
 def test_answers_worked_out_by_hand(name: str, answer) -> None:
     assert check(name, answer).right
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (0.296, "changed places"),
+        (183.8, "divide by the 20 rows"),
+        (33, "multiply by f"),
+        (0.0825, "the focal length"),
+        (5.57, "the camera's height"),
+        (9.3, "not by one of the usual mistakes"),
+    ],
+)
+def test_metres_from_the_horizon_tell_what_went_wrong(answer: float, hint: str) -> None:
+    verdict = check("introduction.ground", answer)
+    assert not verdict.right
+    assert hint in str(verdict)
 
 
 def test_functions_worked_out_by_hand() -> None:

@@ -191,6 +191,14 @@ def test_both_conventions_sample_the_same_picture(align_corners, padding, genera
     torch.testing.assert_close(g.sample(image, here, align_corners=align_corners).flatten(), by_hand)
 
 
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_beside_a_single_row_there_is_nothing(align_corners):
+    row = torch.ones(1, 1, 1, 3)
+    pixels = torch.tensor([[1.0, 0.0], [1.0, 0.5], [1.0, 5.0], [4.0, 0.0]]).T.reshape(1, 2, 1, 4)
+    values = g.sample(row, pixels, align_corners=align_corners)
+    torch.testing.assert_close(values.flatten(), torch.tensor([1.0, 0.5, 0.0, 0.0]))
+
+
 def test_reflection_is_where_the_conventions_differ():
     image = torch.tensor([1.0, 2.0, 4.0]).reshape(1, 1, 1, 3)
     outside = torch.tensor([-1.0, 0.0]).reshape(1, 2, 1, 1)
@@ -250,6 +258,25 @@ def test_warp_never_shows_what_lies_behind_or_has_no_depth():
     _, in_view = g.warp(wave_image(0.0), depth, K, K, torch.eye(4)[None])
     assert in_view.sum() == HEIGHT * WIDTH - 1
     assert not in_view[0, 0, 0, 0]
+    ahead = g.transform_from_axis_angle(torch.zeros(1, 3), torch.tensor([[0.0, 0.0, 1.0]]))
+    _, in_view = g.warp(wave_image(0.0), depth, K, K, ahead)  # the source looks at the target's camera
+    assert not in_view[0, 0, 0, 0]
+    assert in_view[0, 0, 4, 6]
+
+
+@pytest.mark.parametrize("size", [(8, 12), (96, 128), (192, 640)])
+def test_a_camera_at_rest_loses_no_pixel_to_rounding(size, generator):
+    """There and back again, a border pixel comes out up to 1e-4 outside; it is in view all the same."""
+    height, width = size
+    intrinsics = K * torch.tensor([width / WIDTH, height / HEIGHT, 1.0])[:, None]
+    depth = 1 + 50 * torch.rand(1, 1, *size, generator=generator)
+    identity = torch.eye(4)[None]
+    assert g.warp(torch.zeros(1, 1, *size), depth, intrinsics, intrinsics, identity)[1].all()
+    a_tenth = g.transform_from_axis_angle(torch.zeros(1, 3), torch.tensor([[-0.1, 0.0, 0.0]]))
+    far = torch.full_like(depth, intrinsics[0, 0, 0].item())  # moves everything by a tenth of a pixel
+    _, in_view = g.warp(torch.zeros(1, 1, *size), far, intrinsics, intrinsics, a_tenth)
+    assert not in_view[..., 0].any()
+    assert in_view[..., 1:].all()
 
 
 def test_warp_between_sizes():

@@ -15,8 +15,10 @@ import pytest
 from mdepth import ledger, results
 from mdepth.ledger import checks, reported
 from mdepth.ledger.__main__ import main
-from mdepth.ledger.compare import NONE, VERDICTS, shown
+from mdepth.ledger.compare import NONE, VERDICTS, agreement, shown
+from mdepth.ledger.join import _measured as measured
 from mdepth.ledger.measured import gather
+from mdepth.ledger.schema import COLUMNS
 from mdepth.ledger.stats import bootstrap_interval, summarise, t_interval
 from mdepth.results import Record, level_of
 
@@ -139,8 +141,19 @@ def test_levels_of_other_data_never_stand_in_a_difference(level: str) -> None:
     with pytest.raises(ValueError, match="never stands in a difference"):
         ledger.difference(cell, 0.2, level)
     row = next(row for row in ledger.rows(SOURCES) if row.id == cell.id)
+    for claimed in (
+        {"difference": 0.1},
+        {"relative_difference": 0.1},
+        {"tolerance": 0.1},
+        {"verdict": "exact"},
+        {"verdict": "differs (explained)", "why": "other data"},
+    ):
+        with pytest.raises(ValueError, match="never stands in a difference"):
+            replace(row, level=level, **claimed)
+        with pytest.raises(ValueError, match="never stands in a difference"):
+            replace(row, level="D", reference=0.2, reference_level=level, **claimed)
     with pytest.raises(ValueError, match="never stands in a difference"):
-        replace(row, level=level, difference=0.1)
+        agreement(reported.cell("eigen.figure1.coarse5.nyu"), "8x6", level, 0, "text")
 
 
 def test_the_worlds_stand_beside_the_printed_number_without_a_difference(folder: Path) -> None:
@@ -191,6 +204,72 @@ def test_a_run_on_a_few_images_of_the_papers_data_is_not_compared(folder: Path) 
     assert row.verdict == "not run"
 
 
+@pytest.mark.parametrize(
+    ("ours", "verdict"),
+    [
+        (0.2275, "exact"),  # the ends of what rounds to .228
+        (0.2285, "exact"),
+        (0.22849, "exact"),
+        (0.22851, "within tolerance"),
+        (0.2300, "within tolerance"),
+        (0.2261, "within tolerance"),
+        (0.2259, "differs (explained)"),
+        (0.2301, "differs (explained)"),
+    ],
+)
+def test_agreement_at_its_edges(ours: float, verdict: str) -> None:
+    cell = reported.cell("eigen.table1.coarse.abs_rel")
+    found, facts = agreement(cell, ours, "D", 0.002, "two thousandths")
+    assert found == verdict
+    assert facts["difference"] == pytest.approx(ours - 0.228)
+
+
+def test_the_tolerance_is_the_rounding_and_half_the_interval(folder: Path) -> None:
+    for seed, value in enumerate((0.20, 0.21, 0.22)):
+        real = record("coarse-nyu", value, seed=seed, real=True, profile="full", images=654,
+                      protocol="eigen-nyu", level="D")  # fmt: skip
+        slim = {key: {**scores, "per_image": {}} for key, scores in real.metrics.items()}
+        results.write(replace(real, metrics=slim), folder / f"full/eigen/coarse-nyu/seed{seed}")
+    row = by_id(folder)["eigen.table1.coarse.abs_rel"]
+    assert row.verdict == "within tolerance"
+    assert row.tolerance == pytest.approx(0.0005 + 4.302653 * 0.011 / 3**0.5, rel=1e-5)  # pooled: 1.1 x value
+    assert "t over 3 seeds" in row.tolerance_reason
+
+
+def test_one_seed_on_a_part_of_the_test_set_takes_all_seeds_down(folder: Path) -> None:
+    for seed, level in enumerate("Dd"):
+        real = record("coarse-nyu", 0.2, seed=seed, real=True, profile="full", images=654,
+                      protocol="eigen-nyu", level=level)  # fmt: skip
+        slim = {key: {**scores, "per_image": {}} for key, scores in real.metrics.items()}
+        results.write(replace(real, metrics=slim), folder / f"full/eigen/coarse-nyu/seed{seed}")
+    row = by_id(folder)["eigen.table1.coarse.abs_rel"]
+    assert row.difference == NONE
+    assert row.verdict == "not run"
+
+
+def test_the_papers_own_schedule_goes_before_a_small_run_on_its_data(folder: Path) -> None:
+    for profile, value in (("laptop", 0.4), ("full", 0.25)):
+        real = record("coarse-nyu", value, real=True, profile=profile, images=654, protocol="eigen-nyu",
+                      level="D")  # fmt: skip
+        slim = {key: {**scores, "per_image": {}} for key, scores in real.metrics.items()}
+        results.write(replace(real, metrics=slim), folder / profile / "eigen/coarse-nyu/seed0")
+    row = by_id(folder)["eigen.table1.coarse.abs_rel"]
+    assert row.profile == "full"
+    assert row.difference == pytest.approx(1.1 * 0.25 - 0.228, abs=1e-6)
+
+
+def test_a_column_in_another_unit_is_not_filled(folder: Path) -> None:
+    """Chakrabarti's accuracies are printed in percent; ours are shares."""
+    source = reported.load("eigen")
+    table = source.tables["table1"]
+    line = next(line for line in table.rows if line.id == "coarse")
+    runs = gather("laptop", folder)
+    share, percent = COLUMNS["delta1"], source.tables["ch-table1"].columns[4]
+    assert (percent.id, percent.unit) == ("delta1", "%")
+    assert measured(runs, source, line.world, line, share, table) is not None
+    assert measured(runs, source, line.world, line, percent, table) is None
+
+
 def test_other_methods_are_reported_only_whatever_was_run(folder: Path) -> None:
     rows = by_id(folder)
     for name in ("make3d", "ladicky", "karsch"):
@@ -220,6 +299,22 @@ def test_an_unread_table_is_a_row_that_cannot() -> None:
     row = next(row for row in ledger.rows(["hu"]) if row.id == "hu.vis-lambda")
     assert row.verdict == "cannot"
     assert row.reported == "not available"
+
+
+def test_a_printed_number_that_nobody_knows_cannot_be_met() -> None:
+    row = next(row for row in ledger.rows(["laina"]) if row.id.endswith("fc64x48-berhu.delta1"))
+    assert (row.reported, row.verdict) == ("?", "cannot")
+    assert "not known" in row.why
+
+
+def test_a_pooled_number_has_no_interval_over_images(folder: Path) -> None:
+    """Images do not add up to it: the interval of their mean is another number's."""
+    runs = gather("quick", folder)["eigen/coarse-rooms"]
+    mean, pooled = (runs.measure("rmse", "worlds", averaging=kind) for kind in ("mean", "pooled"))
+    assert mean is not None
+    assert pooled is not None
+    assert mean.summary.interval_of == "bootstrap over 10 images"
+    assert pooled.summary.interval is None
 
 
 def test_levels_are_decided_by_the_data() -> None:
@@ -294,6 +389,10 @@ def test_a_view_of_counts_is_computed_and_marks_what_is_not_verified() -> None:
     )
     assert ".223 †" in ledger.view("laina.table3").markdown()
     assert "could not be read" in ledger.view("hu.vis-lambda").html()
+    unread = ledger.view("hu.vis-lambda")
+    unread = replace(unread, table=replace(unread.table, caption="A & B <i>", why="x < y"))
+    assert "A &amp; B &lt;i&gt;" in unread.html()
+    assert "x &lt; y" in unread.html()
     with pytest.raises(ValueError, match="table1"):
         ledger.view("eigen.table9")
 
@@ -318,7 +417,14 @@ def test_the_summary_counts_everything(
     assert main(["--counts", "--source", "eigen"]) == 0
     text = capsys.readouterr().out
     rows = ledger.rows(SOURCES)
-    assert text.startswith(f"{len(rows)} reported numbers: {ledger.counts(rows)['exact']} exact")
+    numbers = [row for row in rows if row.id in reported.load("eigen").cells]
+    assert len(numbers) == len(rows) - 1  # the semantic labels of 2015 could not be read
+    found = ledger.counts(numbers)
+    assert text.startswith(f"{len(numbers)} reported numbers: {found['exact']} exact")
+    assert f"{found['cannot']} cannot" in text
+    assert f"eigen: {len(numbers)}" in text
+    assert "tables that could not be read: 1" in text
+    assert f"{sum(row.verified == 'unverified' for row in numbers)} are unverified" in text
     assert main(["--source", "eigen", "--verdict", "differs (explained)"]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed if "reported" in line and "reference" in line] == [

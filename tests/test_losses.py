@@ -146,6 +146,23 @@ def test_n_is_the_number_of_valid_pixels():
     assert scale_invariant_loss(d, torch.zeros_like(d), valid, lam=0.5).item() == 2.0
 
 
+# --- half precision
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("size", [(55, 74), (300, 300)])  # float16 cannot count the pixels of the second
+def test_half_precision_is_summed_in_single(size, dtype, generator):
+    log_target = torch.randn((2, 1, *size), generator=generator).to(dtype)
+    log_prediction, valid = log_target + 0.5, torch.ones_like(log_target, dtype=torch.bool)
+    single = (log_prediction.float(), log_target.float(), valid)
+    for reduction in ("mean", "released"):
+        found = scale_invariant_loss(log_prediction, log_target, valid, reduction=reduction)
+        expected = scale_invariant_loss(*single, reduction=reduction)
+        torch.testing.assert_close(found, expected)
+    found = scale_invariant_error(log_prediction, log_target, valid)
+    torch.testing.assert_close(found, scale_invariant_error(*single))
+
+
 # --- gradients and bad arguments
 
 

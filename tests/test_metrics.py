@@ -307,6 +307,21 @@ def test_edge_scores_by_hand():
     assert [s.item() for s in mt.edge_scores(far, target, everywhere(target))] == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("threshold", "expected"), [(0.25, (1 / 3, 1 / 2, 2 / 5)), (0.5, (1 / 2, 1 / 2, 1 / 2))]
+)
+def test_edges_counted_by_hand_as_in_the_book(threshold: float, expected: tuple[float, float, float]):
+    """The example of the metrics chapter. Rows are alike, so Sobel answers 4 (right neighbour - left one).
+
+    Truth: 0 4 4 0 0 0, edges in the 2nd and 3rd column. Prediction: 0 0 4 4 0 0.4, edges in the 3rd, the 4th
+    and, above 0.25 only, the 6th. One is common.
+    """
+    truth = torch.tensor([1.0, 1, 1, 2, 2, 2, 2, 2]).expand(1, 1, 3, 8)
+    prediction = torch.tensor([1.0, 1, 1, 1, 2, 2, 2, 2.1]).expand(1, 1, 3, 8)
+    scores = mt.edge_scores(prediction, truth, everywhere(truth), threshold)
+    assert [s.item() for s in scores] == pytest.approx(expected, abs=1e-12)
+
+
 def test_missing_depth_is_no_edge():
     target = torch.full((1, 1, 9, 9), 3.0)
     valid = everywhere(target)

@@ -69,6 +69,72 @@ def test_a_chapter_names_a_source_by_its_file_or_by_a_word() -> None:
     assert named("reproduce", "runs.plan('laptop')", "mdepth.runs") == known
 
 
+CHAPTER = """\
+---
+jupytext: {text_representation: {extension: .md, format_name: myst}}
+kernelspec: {name: python3, display_name: Python 3, language: python}
+---
+
+```{code-cell} python
+CODE
+```
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path):
+    """A package of a few modules with one source that was run and one that is only reported; give it the code
+    of a chapter and it says what the chapter depends on.
+    """
+    files = {f"p/{name}.py": "" for name in ("__init__", "runs", "recipes", "ledger", "weights", "metrics")}
+    files |= {"pyproject.toml": '[project]\nname = "p"\nversion = "1"', "p/pretrained/small.safetensors": "1"}
+    files |= {"data/reported/hu.yaml": "1", "data/reported/eigen.yaml": "1"}
+    files |= {"_config.yml": "repository: {url: u}\nsphinx: {config: {}}"}
+
+    def inputs(code: str, **changed: str) -> dict:
+        for path, content in (files | {"book/page.md": CHAPTER.replace("CODE", code)} | changed).items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(content)
+        book = layout.Layout(tmp_path)
+        return chapters.inputs_of(book, "page", book.book / "page.md", ["eigen"], "")
+
+    return inputs
+
+
+@pytest.mark.parametrize(
+    ("code", "sources"),
+    [
+        ("from p import metrics", []),
+        ("from p import runs", ["eigen", "hu"]),  # names none, so any record may be read
+        ("from p import recipes", ["eigen", "hu"]),
+        ("from p import runs\nruns.reference('eigen')", ["eigen"]),
+        ("from p import ledger\nledger.claims(['eigen'])", ["eigen", "hu"]),
+        ("from p.ledger import reported", ["eigen", "hu"]),
+    ],
+)
+def test_a_chapter_depends_on_all_sources_unless_it_names_some(
+    repository, code: str, sources: list[str]
+) -> None:
+    assert repository(code)["sources"] == sources
+
+
+@pytest.mark.parametrize(
+    ("code", "changed", "key"),
+    [
+        ("from p import ledger", "data/reported/hu.yaml", "reported"),  # nothing was run of it
+        ("from p import weights", "p/pretrained/small.safetensors", "weights"),
+        ("from p import metrics", "p/metrics.py", "modules"),
+    ],
+)
+def test_a_chapter_runs_again_when_what_it_shows_changes(
+    repository, code: str, changed: str, key: str
+) -> None:
+    before, after = repository(code), repository(code, **{changed: "'2'"})
+    assert {name for name in before if before[name] != after[name]} == {key}
+    other = "import numpy"
+    assert repository(other) == repository(other, **{changed: "'2'"})
+
+
 def test_files_are_written_whole_and_only_if_they_change(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b.json"
     assert layout.write_json(path, {"x": 1})
@@ -255,6 +321,43 @@ def test_the_commands_of_the_documents_exist() -> None:
         [sys.executable, "-m", "mdepth.cli", "--help"], capture_output=True, text=True
     ).stdout
     assert {command for command in own if not re.search(rf"\b{command}\b", listed)} == set()
+
+
+def test_the_quick_profile_is_as_short_as_it_is_said_to_be() -> None:
+    from mdepth import recipes, runs
+
+    planned = {source: runs.plan("quick", source, real=True) for source in recipes.available()}
+    assert planned
+    assert {source: len(found) for source, found in planned.items() if not 1 <= len(found) <= 6} == {}
+
+
+def test_the_example_of_the_readme_runs() -> None:
+    import torch
+
+    from mdepth.models import count_parameters
+
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    names = {"image": torch.rand(2, 3, 48, 64)}
+    exec(example, names)
+    assert f"{count_parameters(names['network']):,} parameters" in example
+    assert names["depth"].shape == (2, 1, 48, 64)
+    assert names["network"].metric
+
+
+def test_adding_something_touches_few_files_and_they_are_there() -> None:
+    sections = re.split(r"^## ", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE)
+    recipes = {title: text for title, _, text in (s.partition("\n") for s in sections) if "To add" in title}
+    assert list(recipes) == [
+        f"To add a {what}" for what in ("network", "loss or a metric", "data set", "chapter")
+    ]
+    lists = {"mdepth/models/__init__.py", "mdepth/datasets/sources.py", "book/_toc.yml"}
+    for title, text in recipes.items():
+        named = re.findall(r"`((?:mdepth|book|data|tests)/[\w./<>]*)`", text)
+        missing = [path for path in named if not (ROOT / path.replace("<source>", "eigen")).exists()]
+        assert missing == [], title
+        assert len([path for path in named if path not in lists and not path.startswith("tests/")]) <= 3, (
+            title
+        )
 
 
 def test_makefile_lines_only_call() -> None:

@@ -1,6 +1,7 @@
 """Figures: the same bytes twice, grey where nothing is known, alternative text, nothing from elsewhere."""
 
 import re
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,6 +48,7 @@ DRAW = {
     "images": lambda: plots.image_grid([image()] * 4, titles=list("abcd"), columns=3),
     "error": lambda: plots.error_map(1.1 * ramp(), ramp(), image=image()),
     "points": lambda: plots.overlay_points(image(), ramp() * (np.indices((12, 16)).sum(0) % 5 == 0)),
+    "over": lambda: plots.overlay_depth(image(), {"a": ramp(), "b": 2 * ramp()}, columns=1),
     "templates": lambda: plots.templates(WEIGHTS, count=6, columns=3),
     "loss": lambda: plots.loss_curves({"one": [record(0.0), record(0.2)], "two": [record(0.5)]}),
     "timeline": lambda: plots.timeline(
@@ -56,7 +58,7 @@ DRAW = {
     "slider": lambda: plots.slider([0, 1, 2], MOVING, moved="s", xlabel="x", ylabel="y").still,
     "cloud": lambda: plots.point_cloud(POINTS, np.full((3, 8, 9), 0.5)).still,
 }
-PICTURES = ("grid", "below", "images", "error", "points", "templates")  # the others are drawings
+PICTURES = ("grid", "below", "images", "error", "points", "over", "templates")  # the others are drawings
 
 
 @pytest.mark.parametrize("name", DRAW)
@@ -128,6 +130,50 @@ def test_points_lie_where_the_returns_are() -> None:
     depth[3, 7], depth[9, 2] = 5.0, 6.0
     dots = plots.overlay_points(image(), depth).axes[0].collections[0]
     assert sorted(map(tuple, dots.get_offsets().tolist())) == [(2, 9), (7, 3)]
+
+
+def test_depth_over_its_image_has_its_colour_and_holes_show_the_grey_image() -> None:
+    depth, valid = ramp(), np.ones((12, 16), bool)
+    depth[0, 0], depth[1, 0], valid[2, 0] = 0.0, float("nan"), False
+
+    def pixels(opacity: float) -> np.ndarray:
+        figure = plots.overlay_depth(image(), depth, vmin=0.5, vmax=9.0, opacity=opacity, valid=valid)
+        return np.asarray(figure.axes[0].images[0].get_array())
+
+    bare, full, half = pixels(0.0), pixels(1.0), pixels(0.5)
+    hole = np.zeros((12, 16), bool)
+    hole[:3, 0] = True
+    colours = plots.colour_depth(depth, 0.5, 9.0, valid=valid) / 255
+    assert full[~hole] == pytest.approx(colours[~hole])
+    assert half[~hole] == pytest.approx((bare[~hole] + colours[~hole]) / 2)
+    for shown in (full, half):
+        assert (shown[hole] == bare[hole]).all()
+    assert (bare == bare[..., :1]).all()  # grey
+    brightness = picture(image()).mean(axis=2).ravel()
+    assert (np.diff(bare[..., 0].ravel()[brightness.argsort()]) >= 0).all()
+    assert np.ptp(bare) > 0.4 * np.ptp(brightness)  # and still a picture
+
+
+def test_panels_over_one_image_share_the_scale_of_the_bar() -> None:
+    far = np.where(ramp() < 4, 0.0, ramp() + 12)
+    figure = plots.overlay_depth(image(), {"near": ramp(), "far": far}, opacity=1.0)
+    near_panel, far_panel, bar = figure.axes
+    assert [near_panel.get_title(), far_panel.get_title()] == ["near", "far"]
+    assert bar.get_xlim() == pytest.approx((1.0, 20.0))
+    assert bar.get_xlabel() == LABELS["depth"]
+    for panel, values in ((near_panel, ramp()), (far_panel, far)):
+        shown = np.asarray(panel.images[0].get_array())
+        assert shown[values > 0] == pytest.approx(plots.colour_depth(values, 1.0, 20.0)[values > 0] / 255)
+
+
+def test_what_cannot_lie_over_an_image_is_refused() -> None:
+    for depth in ({}, ramp(6, 8), {"fits": ramp(), "does not": ramp(12, 15)}):
+        with pytest.raises(ValueError, match="image's size"):
+            plots.overlay_depth(image(), depth)
+    with pytest.raises(ValueError, match="opacity must lie in"):
+        plots.overlay_depth(image(), ramp(), opacity=1.5)
+    nothing = plots.overlay_depth(image(), np.zeros((12, 16))).axes[0].images[0].get_array()
+    assert (nothing[..., 0] == nothing[..., 2]).all()
 
 
 def test_templates_are_sorted_by_norm_on_a_scale_around_zero() -> None:
@@ -217,6 +263,49 @@ def test_a_figure_carries_its_words_and_where_it_comes_from() -> None:
     assert 'src="data:image/png;base64,' in page
 
 
+ONCE = """\
+import matplotlib.pyplot as plt
+from mdepth import plots
+
+figure, axis = plt.subplots()
+axis.plot([0, 1])
+plots.show(figure, alt="A line that rises from the left to the right.")
+"""
+
+
+@pytest.mark.slow
+def test_a_notebook_shows_a_figure_of_pyplot_once() -> None:
+    import nbclient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    shown, left = new_code_cell(ONCE), new_code_cell("plt.figure().add_subplot();")
+    nbclient.NotebookClient(new_notebook(cells=[shown, left]), kernel_name="python3").execute()
+    (output,) = shown.outputs
+    assert output.data["text/html"].startswith("<figure")
+    (output,) = left.outputs  # what is not shown by us, the notebook shows where the cell ends
+    assert "image/png" in output.data
+
+
+def test_pyplot_forgets_what_was_shown_and_nothing_else() -> None:
+    import matplotlib.pyplot as plt
+
+    kept, shown, still = plt.figure(), plt.figure(), plt.figure()
+    try:
+        plots.show(shown, alt=ALT)
+        plots.show(plots.Interactive(three_steps().figure, still), alt=ALT)
+        assert plt.get_fignums() == [kept.number]
+        assert figure_html(shown, alt=ALT) == figure_html(plt.figure(), alt=ALT)  # it can be drawn again
+    finally:
+        plt.close("all")
+
+
+def test_showing_a_figure_does_not_load_pyplot(monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = plots.image_grid([image()])
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
+    plots.show(figure, alt=ALT)
+    assert "matplotlib.pyplot" not in sys.modules
+
+
 def test_provenance_says_command_commit_data_seeds_machine_and_time() -> None:
     def run(seed: int) -> Any:
         return SimpleNamespace(
@@ -241,15 +330,14 @@ def test_provenance_says_command_commit_data_seeds_machine_and_time() -> None:
         plots.provenance([])
 
 
+def three_steps() -> plots.Interactive:
+    """A slider over three values of which the last is shown first."""
+    frames = {s: {"RMSE": [s, 2 * s]} for s in (0.5, 1.0, 2.0)}
+    return plots.slider([0, 1], frames, moved="s", xlabel="x", ylabel="y", start=2.0)
+
+
 def test_the_books_live_figures_ask_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    live = plots.slider(
-        [0, 1],
-        {s: {"RMSE": [s, 2 * s]} for s in (0.5, 1.0, 2.0)},
-        moved="s",
-        xlabel="x",
-        ylabel="y",
-        start=2.0,
-    )
+    live = three_steps()
     monkeypatch.setenv("MDEPTH_BOOK", "1")
     page = figure_html(live, alt=ALT)
     assert page == figure_html(live, alt=ALT)
@@ -278,15 +366,7 @@ def test_plotly_is_set_up_in_the_book_only(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_slider_starts_where_it_says_and_has_every_step() -> None:
-    live = plots.slider(
-        [0, 1],
-        {s: {"RMSE": [s, 2 * s]} for s in (0.5, 1.0, 2.0)},
-        moved="s",
-        xlabel="x",
-        ylabel="y",
-        start=2.0,
-    )
-    figure = live.figure
+    figure = three_steps().figure
     assert list(figure.data[0].y) == [2.0, 4.0]
     assert [frame.name for frame in figure.frames] == ["0.5", "1", "2"]
     assert figure.layout.sliders[0].active == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mdepth.ledger import reported
-from mdepth.ledger.schema import DATA, VERIFIED
+from mdepth.ledger.schema import DATA, VERIFIED, Cell, Column
 from mdepth.shapes import DataError
 
 #: Typed again from the papers, independently of the files.
@@ -98,9 +98,18 @@ def test_columns_of_scores_are_metrics_with_their_unit_and_direction() -> None:
     from mdepth.ledger.schema import COLUMNS
     from mdepth.metrics import METRICS
 
+    units = {"": "1", "×100": "%"}  # as the library says it: as tables say it
     for name, column in COLUMNS.items():
         if column.kind == "accuracy":
             assert METRICS[name].better == column.better, name
+            assert units.get(METRICS[name].unit, METRICS[name].unit) == column.unit, name
+            assert column.metric == name
+
+
+def test_a_column_of_its_own_is_a_metric_only_in_the_metrics_unit() -> None:
+    percent = Column("delta1", "δ < 1.25", "%", "higher")
+    assert percent.metric == Column("normals", "mean angle", "degrees").metric == ""
+    assert Column("delta1", "another heading", "1", "higher").metric == "delta1"
 
 
 def test_own_runs_name_variants_of_the_recipe_once_it_has_them() -> None:
@@ -155,6 +164,33 @@ def test_digits_count() -> None:
     assert reported.cell("eigen.table1.karsch.rmse").half_unit == pytest.approx(0.05)
     assert reported.cell("eigen.parameters.fc6.nyu").half_unit == 0.5
     assert reported.cell("eigen.figure1.coarse1.nyu").value is None
+    for printed, half in {"1e-4": 0.5e-4, "1.9898e-06": 0.5e-10, "2.5E+3": 50.0, "1,500": 0.5}.items():
+        assert Cell("a.b.c.d", printed, "printed").half_unit == pytest.approx(half, rel=1e-12)
+
+
+def test_every_scored_table_says_how_many_images_its_test_set_has() -> None:
+    """Without that, a score over a few of them would be held against the paper's."""
+    for source in reported.load_all().values():
+        for table in source.tables.values():
+            assert table.images or table.protocol == "none", f"{source.id}.{table.id}"
+
+
+def test_rows_trained_with_stereo_are_not_aligned() -> None:
+    """Godard et al. scale monocular predictions by their median, those of stereo networks by 5.4."""
+    from mdepth.evaluate import PROTOCOLS
+
+    seen = 0
+    for source, table, line in every_line():
+        if source.id != "monodepth2" or line.method != "own" or "train" not in line.labels:
+            continue
+        protocol = line.protocol or table.protocol
+        if protocol in ("none", "kitti-benchmark"):
+            continue
+        stereo = "S" in line.labels["train"]
+        assert PROTOCOLS[protocol].alignment == ("none" if stereo else "median"), (table.id, line.id)
+        assert PROTOCOLS[protocol].factor == (5.4 if stereo else 1.0), (table.id, line.id)
+        seen += 1
+    assert seen > 40
 
 
 def test_unknown_names_are_answered_with_known_ones() -> None:

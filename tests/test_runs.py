@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import torch
 from mdepth import recipes, results, runs, weights
 from mdepth.runs import Run
 from mdepth.runs.__main__ import main
+from mdepth.runs.machine import machine
 from mdepth.shapes import DataError
 from mdepth.train import read_checkpoint
 
@@ -229,6 +231,34 @@ def test_command_runs_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_pa
     assert trained(tmp_path) == 2
 
 
+def test_command_makes_a_damaged_record_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    place = quiet(Run(**RUN)).folder
+    assert place is not None
+    (place / "metrics.json").write_text("{")
+    assert main(["quick", "tiny", "--list"]) == 0
+    assert "seed 0): to do again (" in capsys.readouterr().err
+    assert main(["quick", "tiny"]) == 0
+    assert trained(tmp_path) == 2
+    results.check(place)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "devices"),
+    [
+        (False, False, {"auto": "cpu", "cpu": "cpu"}),
+        (False, True, {"auto": "mps", "gpu": "mps", "mps": "mps", "cpu": "cpu"}),
+        (True, False, {"auto": "a card", "gpu": "a card", "cuda": "a card", "cpu": "cpu"}),
+    ],
+)
+def test_a_record_names_the_device_that_trained(
+    cuda: bool, mps: bool, devices: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "a card")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert {name: machine(name)["device"] for name in devices} == devices
+
+
 def test_publish_puts_half_precision_into_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +294,65 @@ def test_pack_and_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     there = results.read(runs.folder(Run(**RUN)))
     assert there.run == record.run
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["quick"]
+
+
+def test_a_killed_exchange_leaves_a_whole_record_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far it got: folders are renamed, none is taken apart where it may be read."""
+    place, archive = quiet(Run(**RUN)).folder, tmp_path / "records.tar.gz"
+    assert place is not None
+    runs.pack(archive)
+    real, seen = os.unlink, []
+
+    def look(path: Any, *arguments: Any, **options: Any) -> None:
+        real(path, *arguments, **options)
+        seen.append(place.exists() and not (place / "run.json").exists())
+
+    monkeypatch.setattr(os, "unlink", look)
+    runs.unpack(archive)
+    assert len(seen) > 4  # the files of the old record went
+    assert not any(seen)
+    results.check(place)
+
+
+def test_an_archive_on_a_full_disk_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet(Run(**RUN))
+    folder = tmp_path / "carried"
+    folder.mkdir()
+    runs.pack(folder / "records.tar.gz")
+    before = (folder / "records.tar.gz").read_bytes()
+
+    def full(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        runs.pack(folder / "records.tar.gz")
+    assert [path.name for path in folder.iterdir()] == ["records.tar.gz"]
+    assert (folder / "records.tar.gz").read_bytes() == before
+
+
+def test_archives_with_a_changed_byte_are_named_or_whole(tmp_path: Path) -> None:
+    """Whichever byte it is: never an error that does not name the file, and nothing left behind."""
+    record, path = quiet(Run(**RUN)), tmp_path / "records.tar.gz"
+    runs.pack(path)
+    whole, chosen, told = path.read_bytes(), random.Random(0), []
+    for _ in range(300):
+        spoilt = bytearray(whole)
+        spoilt[chosen.randrange(len(whole))] = chosen.randrange(256)
+        path.write_bytes(spoilt)
+        try:
+            runs.unpack(path)
+        except DataError as error:
+            told.append(str(error))
+    assert len(told) > 100
+    assert all("records.tar.gz: " in text for text in told)
+    assert sorted(item.name for item in runs.root().iterdir()) == [".mdepth", "quick"]
+    assert record.folder is not None
+    results.check(record.folder)
 
 
 def archive_of(path: Path, members: list[tuple[str, bytes | None]]) -> Path:
@@ -317,7 +406,7 @@ def test_archives_with_a_wrong_record_change_nothing(tmp_path: Path) -> None:
         runs.unpack(moved)
     files["metrics.json"] = b"{}"
     wrong = archive_of(tmp_path / "wrong.tar.gz", [(f"{GOOD}/{n}", c) for n, c in files.items()])
-    with pytest.raises(DataError, match=r"metrics\.json"):
+    with pytest.raises(DataError, match=r"wrong\.tar\.gz: quick/tiny/line/seed0/metrics\.json: .*; nothing"):
         runs.unpack(wrong)
     assert results.read(record.folder).run == record.run
 

@@ -1,12 +1,14 @@
 """ruff and mypy find nothing, files and functions can be read in one go, the text speaks of itself alone."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from pipeline_tools import ROOT
 
 LIBRARY = sorted((ROOT / "mdepth").rglob("*.py"))
@@ -28,22 +30,52 @@ TEXTS = [
     if Path(name).suffix in {".py", ".md", ".yml", ".yaml", ".toml", ".sh", ".lock"}
     and (ROOT / name).is_file()
 ]
+CHECKS = {"ruff": "ruff check", "ruff-format": "ruff format --check", "mypy": "mypy"}
 
 
-def run(*command: str) -> subprocess.CompletedProcess:
-    """A tool of this environment, run on the repository."""
-    return subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
-
-
-def test_ruff_finds_nothing() -> None:
-    done = run("ruff", "check", "--output-format", "concise", ".")
+@pytest.mark.parametrize("name", ["ruff", "ruff-format", pytest.param("mypy", marks=pytest.mark.slow)])
+def test_the_tool_finds_nothing(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *CHECKS[name].split()], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_commit_is_held_to_what_the_tests_are() -> None:
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = {hook["id"]: hook["entry"] for hook in local["hooks"] if hook["language"] == "system"}
+    entries = {name: f".venv/bin/python -m {command}" for name, command in CHECKS.items()}
+    assert {name: entry.removesuffix(" --force-exclude") for name, entry in hooks.items()} == entries
 
 
 @pytest.mark.slow
-def test_mypy_finds_nothing() -> None:
-    done = run("mypy")
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.parametrize(
+    ("name", "content", "hook"),
+    [
+        ("a.py", "import os\n", "ruff"),
+        ("a.py", "x = [1,2]\n", "ruff-format"),
+        ("mdepth/a.py", 'x: int = "one"\n', "mypy"),
+        ("a.ipynb", "{}\n", "outputs"),
+        ("a.py", "x = [1, 2]\n", ""),
+    ],
+)
+def test_a_commit_is_refused_by(name: str, content: str, hook: str, tmp_path: Path) -> None:
+    for copied in (".pre-commit-config.yaml", "pyproject.toml"):
+        (tmp_path / copied).write_bytes((ROOT / copied).read_bytes())
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(content)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    environment |= {"PRE_COMMIT_HOME": str(tmp_path / ".venv" / "cache")}
+    for command in (["git", "init", "-q"], ["git", "add", name]):
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    command = [sys.executable, "-m", "pre_commit", "run", "--all-files"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert re.findall(r"^- hook id: (.*)$", done.stdout, re.MULTILINE) == [hook] * bool(hook), done.stdout
+    assert done.returncode == bool(hook)
 
 
 def test_files_and_functions_can_be_read_in_one_go() -> None:

@@ -4,6 +4,7 @@ stops.
 
 import os
 import pickle
+import random
 import signal
 import subprocess
 import sys
@@ -78,9 +79,24 @@ def test_one_step_is_the_step_of_plain_torch() -> None:
 
 def test_schedule_scales_every_group() -> None:
     network, optimizer = make()
-    history = quiet(network, batch_at, loss, optimizer, 3, seed=0, schedule=lambda step: 1 / (1 + step))
-    assert history.lr == pytest.approx([0.01, 0.005, 0.01 / 3])
-    assert optimizer.param_groups[1]["lr"] == pytest.approx(0.05 / 3)
+    second: list[float] = []
+    history = quiet(
+        network,
+        batch_at,
+        loss,
+        optimizer,
+        3,
+        seed=0,
+        schedule=halved,
+        on_step=lambda row: second.append(optimizer.param_groups[1]["lr"]),
+    )
+    assert history.lr == pytest.approx([0.01, 0.005, 0.0025])
+    assert second == pytest.approx([0.05, 0.025, 0.0125])
+
+
+def halved(step: int) -> float:
+    """A schedule."""
+    return 0.5**step
 
 
 def test_seed_decides_everything_and_the_global_state_nothing() -> None:
@@ -131,9 +147,28 @@ def test_resume_after_an_error_is_identical(tmp_path: Path) -> None:
     history = quiet(network, batch_at, loss, optimizer, 20, seed=0, folder=tmp_path)
     assert same(weights(network), weights(whole))
     assert history.loss == expected.loss
+    with pytest.raises(DataError, match=r"checkpoint\.pt: the checkpoint is of step 20 of 19; choose"):
+        quiet(network, batch_at, loss, optimizer, 19, seed=0, folder=tmp_path)
     finished, optimizer = make(seed=8)  # asked again, it only loads
     quiet(finished, batch_at, loss, optimizer, 20, seed=0, folder=tmp_path)
     assert same(weights(finished), weights(whole))
+
+
+def test_an_interrupted_cell_run_again_is_the_run_in_one_go(tmp_path: Path) -> None:
+    """With the very network and optimiser that were interrupted, rates under way and all."""
+    whole, optimizer = make()
+    quiet(whole, batch_at, loss, optimizer, 9, seed=0, schedule=halved)
+
+    def stumble(row: Step) -> None:
+        if row.step == 7:
+            raise KeyboardInterrupt
+
+    network, optimizer = make()
+    again = partial(quiet, network, batch_at, loss, optimizer, 9, seed=0, schedule=halved, folder=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        again(checkpoint_every=3, on_step=stumble)
+    again()
+    assert same(weights(network), weights(whole))
 
 
 SCRIPT = """
@@ -174,14 +209,30 @@ def test_resume_after_kill_9_is_bit_identical(tmp_path: Path) -> None:
 
 
 def test_two_processes_do_the_same_optimisation() -> None:
-    """DDP with gloo: each takes half of every batch, so the weights agree with those of one process."""
-    alone, optimizer = make(dropout=0.0)
-    expected = quiet(alone, batch_at, loss, optimizer, 6, seed=0)
-    shared, optimizer = make(dropout=0.0)
-    history = quiet(shared, batch_at, loss, optimizer, 6, seed=0, devices=2)
-    for a, b in zip(weights(shared), weights(alone), strict=True):
+    """DDP with gloo: each takes half of every batch, so the weights agree with those of one process; so do
+    the momentum that the optimiser brings along, which processes must not share, and its rates.
+    """
+    results = []
+    for devices in (1, 2):
+        network, optimizer = make(dropout=0.0)
+        quiet(network, batch_at, loss, optimizer, 3, seed=1)
+        history = quiet(network, batch_at, loss, optimizer, 6, seed=0, schedule=halved, devices=devices)
+        assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.05]
+        results.append((weights(network), history.loss))
+    for a, b in zip(results[0][0], results[1][0], strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
-    assert history.loss == pytest.approx(expected.loss, rel=1e-4)
+    assert results[1][1] == pytest.approx(results[0][1], rel=1e-4)
+
+
+def lost(network: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """A loss that is NaN."""
+    return loss(network, batch) * float("nan")
+
+
+def test_two_processes_raise_what_one_raises() -> None:
+    network, optimizer = make()
+    with pytest.raises(TrainingDiverged, match="loss nan at step 1"):
+        quiet(network, batch_at, lost, optimizer, 3, seed=0, devices=2)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
@@ -189,7 +240,7 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
 
     shares = [_share({"x": torch.arange(6)}, rank, 2)["x"].tolist() for rank in range(2)]
     assert shares == [[0, 2, 4], [1, 3, 5]]
-    with pytest.raises(ValueError, match="batch of 5 cannot be shared evenly among 2 devices"):
+    with pytest.raises(DataError, match="batch of 5 cannot be shared evenly among 2 devices"):
         _share({"x": torch.arange(5)}, 0, 2)
 
 
@@ -198,6 +249,72 @@ def test_mixed_precision_trains() -> None:
     history = quiet(network, batch_at, loss, optimizer, 100, seed=0, precision="bf16-mixed")
     assert history.loss[-1] < 0.2 * history.loss[0]
     assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
+
+
+def half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``fit`` train in 16 bits on the CPU, which Fabric does on GPUs alone: with a scaled loss."""
+    from lightning import fabric
+    from lightning.fabric.plugins.precision import MixedPrecision
+
+    class Half(fabric.Fabric):
+        def __init__(self, **options: Any) -> None:
+            scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40, growth_interval=4)
+            super().__init__(**options, plugins=MixedPrecision("16-mixed", "cpu", scaler))
+
+    monkeypatch.setattr(fabric, "Fabric", Half)
+
+
+def test_16_bits_skip_overflows_and_resume_with_the_scale_of_the_loss(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first scales are too large on purpose: such steps are left out, clipped or not, and end no run."""
+    half_precision(monkeypatch)
+    train = partial(quiet, seed=0, precision=None, clip=1.0)
+    start, optimizer = make()
+    whole, optimizer = make()
+    expected = train(whole, batch_at, loss, optimizer, 60)
+    assert expected.loss[-1] < 0.5 * expected.loss[0]
+    for steps in (33, 60):
+        network, optimizer = make()
+        train(network, batch_at, loss, optimizer, steps, folder=tmp_path, checkpoint_every=33)
+    assert read_checkpoint(tmp_path / "checkpoint.pt")["precision"]["scale"] < 2.0**40
+    assert same(weights(network), weights(whole))
+    assert not same(weights(network), weights(start))
+
+
+class NaNBackwards(torch.autograd.Function):
+    """The identity, with a gradient that is NaN."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        return gradients[0] * float("nan")
+
+
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_weights_that_are_lost_are_never_kept(clip: float | None, tmp_path: Path) -> None:
+    """The gradient of the last step is NaN, its loss is not."""
+    network, optimizer = make()
+    calls: list[int] = []
+
+    def spoilt(network: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        calls.append(len(calls) + 1)
+        value = loss(network, batch)
+        return NaNBackwards.apply(value) if calls[-1] == 4 else value
+
+    with pytest.raises(TrainingDiverged, match=r"0\.weight is NaN or infinite after step 4 of 4; the check"):
+        quiet(network, batch_at, spoilt, optimizer, 4, seed=0, folder=tmp_path, checkpoint_every=2, clip=clip)
+    assert read_checkpoint(tmp_path / "checkpoint.pt")["step"] == 2
+
+
+def test_a_checkpoint_is_named_only_where_there_is_one(tmp_path: Path) -> None:
+    network, optimizer = make()
+    with pytest.raises(TrainingDiverged) as told:
+        quiet(network, batch_at, lost, optimizer, 4, seed=0, folder=tmp_path)
+    assert "checkpoint" not in str(told.value)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e9])
@@ -251,6 +368,24 @@ def test_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
+def test_a_checkpoint_with_a_changed_byte_is_damaged_or_whole(tmp_path: Path) -> None:
+    """Whichever byte it is: never an error that does not name the file."""
+    network, optimizer = make()
+    quiet(network, batch_at, loss, optimizer, 1, seed=0, folder=tmp_path)
+    path, told = tmp_path / "checkpoint.pt", []
+    whole, chosen = path.read_bytes(), random.Random(0)
+    for _ in range(300):
+        spoilt = bytearray(whole)
+        spoilt[chosen.randrange(len(whole))] = chosen.randrange(256)
+        path.write_bytes(spoilt)
+        try:
+            read_checkpoint(path)
+        except DataError as error:
+            told.append(str(error))
+    assert len(told) > 50
+    assert all("checkpoint.pt: expected a checkpoint" in text for text in told)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"nothing"])
 def test_damaged_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(content)
@@ -263,7 +398,7 @@ def test_missing_fields_and_missing_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found no file"):
         read_checkpoint(tmp_path / "checkpoint.pt")
     torch.save({"step": 1}, tmp_path / "checkpoint.pt")
-    with pytest.raises(DataError, match="description, history, network, optimizer, seed are missing"):
+    with pytest.raises(DataError, match="description, history, network, optimizer, precision, seed are"):
         read_checkpoint(tmp_path / "checkpoint.pt")
 
 
@@ -274,6 +409,9 @@ def test_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         quiet(network, batch_at, loss, optimizer, 2, seed=1, folder=tmp_path, description={"rate": 1})
     with pytest.raises(DataError, match="its description is"):
         quiet(network, batch_at, loss, optimizer, 2, seed=0, folder=tmp_path, description={"rate": 2})
+    larger = nn.Sequential(nn.Linear(4, 17))
+    with pytest.raises(DataError, match=r"checkpoint\.pt: of another network or optimiser; choose another"):
+        quiet(larger, batch_at, loss, optimizer, 2, seed=0, folder=tmp_path, description={"rate": 1})
     quiet(network, batch_at, loss, optimizer, 3, seed=1, folder=tmp_path, resume=False)
     assert read_checkpoint(tmp_path / "checkpoint.pt")["seed"] == 1
 
@@ -298,7 +436,7 @@ def test_progress_says_run_step_loss_and_time_left(capsys: pytest.CaptureFixture
     assert "eigen: step 3 of 3, loss" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"devices": 0}, {"checkpoint_every": 0}])
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"devices": 0}, {"checkpoint_every": 0}, {"prefetch": -1}])
 def test_senseless_numbers_are_refused(wrong: dict[str, int]) -> None:
     network, optimizer = make()
     with pytest.raises(ValueError, match="must be at least 1"):
@@ -331,3 +469,23 @@ def test_on_a_gpu() -> None:
     )
     assert history.loss[-1] < 0.2 * history.loss[0]
     assert next(network.parameters()).is_cuda
+
+
+@pytest.mark.gpu
+def test_adams_counter_of_steps_stays_off_the_gpu(tmp_path: Path) -> None:
+    """Where Adam keeps it; on the GPU it would be read back for every parameter at every step."""
+    for steps in (2, 4):
+        network, _ = make()
+        adam = torch.optim.Adam(network.parameters())
+        fit(
+            network,
+            batch_at,
+            loss,
+            adam,
+            steps,
+            seed=0,
+            accelerator="cuda",
+            folder=tmp_path,
+            progress=False,
+        )
+    assert {state["step"].device.type for state in adam.state.values()} == {"cpu"}

@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import os
 import pickle
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,9 @@ def test_pytorch_files_without_code_are_read(network: nn.Module, tmp_path: Path)
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(DataError, match=r"list\.pth: expected a dictionary of tensors, found list"):
         weights.read(tmp_path / "list.pth")
+    torch.save({"model": network.state_dict(), "epoch": 3}, tmp_path / "nested.pth")
+    with pytest.raises(DataError, match=r"nested\.pth: .* found model \(OrderedDict\), epoch \(int\)"):
+        weights.read(tmp_path / "nested.pth")
 
 
 class Bomb:
@@ -121,6 +125,28 @@ def test_truncated_and_missing_files(name: str, network: nn.Module, tmp_path: Pa
         weights.read(path)
 
 
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth", "old.pth"])
+def test_files_with_a_changed_byte_are_named_or_whole(name: str, network: nn.Module, tmp_path: Path) -> None:
+    """Whichever byte it is: never an error that does not name the file."""
+    path, told, chosen = tmp_path / name, [], random.Random(0)
+    if path.suffix == ".pth":
+        torch.save(network.state_dict(), path, _use_new_zipfile_serialization=name == "a.pth")
+    else:
+        weights.save(network, path, about={"run": "test"})
+    whole = path.read_bytes()
+    for _ in range(200):
+        spoilt = bytearray(whole)
+        spoilt[chosen.randrange(len(whole))] = chosen.randrange(256)
+        path.write_bytes(spoilt)
+        for read in (weights.read, weights.metadata):
+            try:
+                read(path)
+            except DataError as error:
+                told.append(str(error))
+    assert len(told) > 50
+    assert all(name in text for text in told)
+
+
 def test_full_disk_leaves_the_old_file(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +170,9 @@ def test_pretrained_lists_what_there_is() -> None:
 
 
 def test_weights_in_the_package_fit_their_networks() -> None:
-    for path in weights.PRETRAINED.glob("*.safetensors"):
+    there = list(weights.PRETRAINED.glob("*.safetensors"))
+    assert there
+    for path in there:
         assert path.stat().st_size < 4_000_000
         assert weights.load(models.build(path.stem), path).complete
         assert {"run", "identity", "meaning"} <= set(weights.metadata(path))

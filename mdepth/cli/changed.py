@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mdepth.cli.errors import choose
 from mdepth.runs import Run
@@ -59,20 +59,38 @@ def _parse(word: str, settings: Any) -> tuple[str, Any]:
     choose("setting", name, [field.name for field in dataclasses.fields(settings)])
     before = getattr(settings, name)
     if isinstance(before, str):
-        return name, text
+        known = _words(settings, name)
+        return name, choose(name, text, known) if known else text
     try:
-        value = ast.literal_eval(text)
+        return name, _as(before, ast.literal_eval(text))
     except (ValueError, SyntaxError):
-        value = text
-    if isinstance(before, float) and type(value) is int:
-        value = float(value)
-    if type(value) is not type(before) or _length(value) != _length(before):
         raise ValueError(
             f"--set {word}: expected a value like {before!r} ({type(before).__name__}), got {text!r}"
-        )
-    return name, value
+        ) from None
 
 
-def _length(value: Any) -> int:
-    """Number of entries of a tuple; 1 for anything else."""
-    return len(value) if isinstance(value, tuple) else 1
+def _words(settings: Any, name: str) -> list[str]:
+    """The words that a setting may be, where they can be listed."""
+    from mdepth.evaluate import PROTOCOLS
+    from mdepth.models import names
+
+    hint = get_type_hints(type(settings))[name]
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    listed = {"network": names(), "protocol": list(PROTOCOLS), "accelerator": ["auto", "cpu", "cuda", "mps"]}
+    return listed.get(name, [])
+
+
+def _as(before: Any, value: Any) -> Any:
+    """The value in the type of the one before, whole numbers as floats where it has floats.
+
+    Raises:
+        ValueError: it is of another type, or a tuple of another length.
+    """
+    if isinstance(before, tuple) and isinstance(value, tuple):
+        return tuple(_as(*pair) for pair in zip(before, value, strict=True))
+    if isinstance(before, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(before):
+        raise ValueError(f"{value!r} is no {type(before).__name__}")
+    return value

@@ -79,6 +79,8 @@ def _told(error: Exception) -> tuple[str, int] | None:
             return f"error: {_line(error)}", 2
     if type(error).__name__ == "OutOfMemoryError":
         return "error: the GPU's memory does not suffice; try --device cpu or a smaller --batch-size", 1
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return "error: the memory does not suffice; try smaller pictures or a smaller --batch-size", 1
     return None
 
 
@@ -110,5 +112,5 @@ def choose(what: str, value: str, known: Iterable[str]) -> str:
     if value in names:
         return value
     close = difflib.get_close_matches(value, names, n=1)
-    hint = f" did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"unknown {what} {value!r};{hint} There are: {', '.join(names) or 'none'}")
+    hint = f"did you mean {close[0]!r}? There" if close else "there"
+    raise ValueError(f"unknown {what} {value!r}; {hint} are: {', '.join(names) or 'none'}")

@@ -3,9 +3,12 @@
 A photograph is turned upright as its EXIF data say, and its focal length is taken from there too.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +65,7 @@ def gather(paths: Iterable[Path], every: int = 1) -> list[Frame]:
 def _frames(path: Path, every: int) -> Iterator[Frame]:
     """The pictures behind one path."""
     if path.is_dir():
-        found = [file for file in sorted(path.iterdir()) if file.suffix.lower() in PICTURES]
+        found = [p for p in sorted(path.iterdir()) if p.suffix.lower() in PICTURES and p.name[0] != "."]
         if not found:
             raise DataError(f"{path}: the folder holds no picture ({', '.join(PICTURES)})")
         yield from (_photo(file) for file in found)
@@ -97,59 +100,51 @@ def _read_video(video: Any, number: int) -> Picture:
 
 def _animation(path: Path, every: int) -> Iterator[Frame]:
     """The frames of an animated picture."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            count = getattr(picture, "n_frames", 1)
-    except (OSError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: is not a readable animation ({error})") from None
+    with _opened(path, "is not a readable animation") as picture:
+        count = getattr(picture, "n_frames", 1)
     for i in range(0, count, every):
         yield Frame(path, f"{path.stem}/{i:06d}", partial(_read_frame, path, i), of_video=True)
 
 
 def _read_frame(path: Path, number: int) -> Picture:
     """Frame ``number`` of an animated picture."""
-    from PIL import Image
+    import numpy as np
 
-    try:
-        with Image.open(path) as picture:
-            picture.seek(number)
-            return Picture(_tensor(picture))
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path}: frame {number} cannot be read ({error})") from None
+    with _opened(path, f"frame {number} cannot be read") as picture:
+        picture.seek(number)
+        pixels = np.array(picture.convert("RGB"))  # H W 3
+    return Picture(torch.from_numpy(pixels).permute(2, 0, 1).contiguous().float().div_(255))
 
 
 def _read_photo(path: Path) -> Picture:
     """An image file, upright."""
-    from PIL import Image, ImageOps
-
-    image = read_image(path)
-    with Image.open(path) as picture:
-        exif = picture.getexif()
-        if exif.get(ORIENTATION, 1) != 1:
-            image = _tensor(ImageOps.exif_transpose(picture))
-    equivalent = float(exif.get_ifd(EXIF).get(FOCAL_35MM, 0) or 0)
+    image = read_image(path, upright=True)
     height, width = image.shape[1:]
-    return Picture(image, equivalent / FULL_FRAME * max(height, width) / width if equivalent > 0 else None)
+    with _opened(path, "is not a readable image") as picture:
+        told = picture.getexif().get_ifd(EXIF).get(FOCAL_35MM)
+    focal = float(told) if isinstance(told, Real) else 0.0  # damaged tags hold anything
+    return Picture(image, focal / FULL_FRAME * max(height, width) / width if focal > 0 else None)
 
 
-def _tensor(picture: Any) -> Float[Tensor, "3 H W"]:
-    """A decoded picture as RGB in [0, 1]."""
-    import numpy as np
+@contextmanager
+def _opened(path: Path, problem: str) -> Iterator[Any]:
+    """A picture file, and the problem in words where it or the block finds one."""
+    from PIL import Image
 
-    pixels = np.array(picture.convert("RGB"))  # H W 3
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().float().div_(255)
+    try:
+        with Image.open(path) as picture:
+            yield picture
+    except Exception as error:  # a changed byte can break any part of what reads it
+        raise DataError(f"{path}: {problem} ({error}); copy or download it again") from None
 
 
 def _distinct(frames: list[Frame]) -> list[Frame]:
     """The frames with names that differ, so that no output falls on another: ``a.jpg`` and ``a.png`` keep
     their endings.
     """
-    names = [frame.name for frame in frames]
+    names = Counter(frame.name for frame in frames)
     ended = [
-        frame if names.count(frame.name) == 1 else replace(frame, name=_with_ending(frame))
-        for frame in frames
+        frame if names[frame.name] == 1 else replace(frame, name=_with_ending(frame)) for frame in frames
     ]
     taken: set[str] = set()
     for frame in ended:

@@ -1,5 +1,6 @@
 """``mdepth predict``: depth of photographs, folders and videos."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +140,10 @@ def _one(frame: Any, job: _Job) -> dict[str, Any]:
     from mdepth.cli.outputs import Result, png_unit, write
     from mdepth.shapes import DataError
 
-    picture, network = frame.read(), job.loaded.network
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd tags and many pixels; what matters is raised
+        picture = frame.read()
+    network = job.loaded.network
     try:
         depth = network.predict(picture.image[None])[0, 0]
     except ValueError as error:

@@ -34,8 +34,10 @@ class Truth:
 
 def open_truth(data: str, split: str | None, scenes: int | None, limit: int | None) -> Truth:
     """The test data and what the baseline is learnt from."""
-    name, _, place = data.partition("=")
+    name, sign, place = data.partition("=")
     if name in KINDS:
+        if sign:
+            raise ValueError(f"--data {data}: a world is made, not read; it takes no place")
         return _open_world(name, split, scenes, limit)
     if scenes is not None:
         raise ValueError("--scenes is for worlds (rooms, roads); --limit takes some images of any set")
@@ -47,7 +49,7 @@ def _open_world(kind: str, split: str | None, scenes: int | None, limit: int | N
     """A world, rendered or from the cache; the baseline knows its training scenes."""
     from mdepth.datasets.worlds import World, load
 
-    chosen, number = choose("split", split or "test", SPLITS), scenes or SCENES
+    chosen, number = choose("split", split or "test", SPLITS), SCENES if scenes is None else scenes
     choices: dict[str, Any] = {"kind": kind, "scenes": number}
     parts: list[Any] = [chosen, "train"]
     progress = None if os.environ.get("TQDM_DISABLE") else _spoken

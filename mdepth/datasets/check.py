@@ -1,19 +1,21 @@
 """What a folder of real data holds, what is missing, where to get it, under which terms: the engine of
 ``mdepth data check``."""
 
-import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mdepth.datasets.files import walk
 from mdepth.datasets.sources import SOURCES, Source, open_source
 from mdepth.shapes import DataError
 
 __all__ = ["Found", "Inventory", "find", "report", "to_text"]
 
 _DEPTH = 8  # folders below the root that are searched
-_CLOSED = {"data", "oxts"}  # KITTI's folders of thousands of files; nothing is recognised by what they hold
+# KITTI's folders of thousands of files; nothing is recognised by what they hold.
+_CLOSED = re.compile(r"(^|/)((image_0\d|velodyne_points|oxts)/data|oxts)$")
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ class Inventory:
 
 def _folders(root: Path) -> Iterator[tuple[str, list[str]]]:
     """Every folder below the root, as a path with "/" relative to it, and its file names."""
-    for folder, subfolders, names in os.walk(root):
-        relative = Path(folder).relative_to(root)
-        subfolders[:] = sorted(s for s in subfolders if not s.startswith(".") and s not in _CLOSED)
+    for folder, subfolders, names in walk(root):
+        relative = folder.relative_to(root)
+        subfolders[:] = [name for name in subfolders if not _CLOSED.search((relative / name).as_posix())]
         if len(relative.parts) >= _DEPTH:
             subfolders.clear()
         yield relative.as_posix(), sorted(names)

@@ -7,6 +7,7 @@ Images become 8 bits; nothing else is lost. Everything is written beside the tar
 target exists whole or not at all.
 """
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 
 from mdepth.datasets.export_kitti import write_kitti_raw
 from mdepth.datasets.files import atomic_file, atomic_folder, to_bytes
-from mdepth.datasets.make3d import GRID
+from mdepth.datasets.make3d import GRID, RANGE
 from mdepth.datasets.sample import Sample, Samples, check_sample
 from mdepth.shapes import DataError, Tensor
 
@@ -80,6 +81,9 @@ def _write_mat(dataset: Samples, path: Path, shape: tuple[int, ...], K: Tensor) 
 
     count, size = shape[0], shape[1:]
     layout = {"images": "u1", "depths": "f4", "rawDepths": "f4", "labels": "u2", "instances": "u1"}
+    needed = count * (14 * size[0] * size[1] + 1000) + 100_000  # bytes: 3 + 4 + 4 + 2 + 1 a pixel, and names
+    if shutil.disk_usage(path.parent).free < needed:  # HDF5 does not survive a disk that runs full
+        raise OSError(28, f"{needed / 1e6:.1f} MB are needed, more than this disk has free")
     with h5py.File(path, "w", userblock_size=512) as file:
         for key, dtype in layout.items():
             file.create_dataset(key, (count, 3, *size) if key == "images" else shape, dtype)
@@ -129,9 +133,8 @@ def _write_strings(file: Any, key: str, values: list[str]) -> None:
     group = file.require_group("#refs#")
     references: list[Any] = []
     for value in values:
-        item = group.create_dataset(
-            f"{key}{len(references)}", data=np.array([ord(c) for c in value], dtype=np.uint16)[:, None]
-        )
+        codes = np.frombuffer(value.encode("utf-16-le"), dtype="<u2")
+        item = group.create_dataset(f"{key}{len(references)}", data=codes[:, None])
         references.append(item.ref)
     file.create_dataset(key, data=np.array(references, dtype=h5py.ref_dtype)[None])
 
@@ -188,9 +191,18 @@ def kitti_raw(
 def _checked(samples: Any, first: Sample) -> Any:
     """The samples one after the other, each held against the contract and the first one's camera."""
     size = tuple(first["image"].shape[1:])
+    shift = torch.eye(4)
+    if "T_right_left" in first:
+        shift[0, 3] = first["T_right_left"][0, 3]
     for sample in samples:
         check_sample(sample)
         same_camera(sample, size, first["K"])
+        T = sample.get("T_right_left")
+        if T is not None and not torch.allclose(T, shift, atol=1e-5):
+            raise DataError(
+                f"sample {sample['id']!r}: T_right_left is {T.tolist()}, but this layout's cameras look the "
+                f"same way, {abs(shift[0, 3].item()):g} m apart in all frames; export the parts separately"
+            )
         yield sample
 
 
@@ -199,10 +211,11 @@ def make3d(dataset: Samples, root: Path | str, *, overwrite: bool = False) -> Pa
     ``Position3DGrid`` (55, 305, 4).
 
     The grid takes the depth at the centres of its cells: x, y, z of the point, and z again as the laser's
-    distance.
+    distance. What lies beyond the laser's reach of 81 m becomes unknown (0).
 
     Raises:
-        DataError: a sample breaks the contract, the target exists, or the disk is full.
+        DataError: a sample breaks the contract, two samples would get one name, the target exists, or the
+            disk is full.
     """
     from PIL import Image
     from scipy.io import savemat
@@ -212,6 +225,11 @@ def make3d(dataset: Samples, root: Path | str, *, overwrite: bool = False) -> Pa
         for i in range(len(dataset)):
             sample = check_sample(dataset[i])
             name = sample["id"].replace("/", "_")
+            if (temporary / f"img-{name}.png").exists():
+                raise DataError(
+                    f"sample {sample['id']!r}: its file img-{name}.png is there already, of another sample; "
+                    "make the ids differ in more than / and _"
+                )
             Image.fromarray(to_bytes(sample["image"])).save(temporary / f"img-{name}.png")
             savemat(
                 temporary / f"depth_sph_corr-{name}.mat",
@@ -227,6 +245,7 @@ def _grid(sample: Sample) -> np.ndarray:
     v = ((np.arange(GRID[0]) + 0.5) * height / GRID[0]).astype(int)
     u = ((np.arange(GRID[1]) + 0.5) * width / GRID[1]).astype(int)
     z = sample["depth"][0].numpy()[np.ix_(v, u)].astype(np.float64)
+    z[z > RANGE] = 0
     rows, columns = np.meshgrid(v, u, indexing="ij")
     rays = np.linalg.inv(sample["K"].double().numpy()) @ np.stack(
         [columns.ravel(), rows.ravel(), np.ones(z.size)]

@@ -6,8 +6,13 @@ their terms on a page first; ``mdepth data check`` says where. A download goes t
 renamed when its checksum fits, so an interrupted one leaves nothing behind.
 """
 
+import lzma
+import stat
 import tarfile
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -168,34 +173,66 @@ def unpack(archive: Path | str, folder: Path | str) -> Path:
     """
     archive, folder = Path(archive), Path(folder)
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as source, atomic_folder(folder) as target:
-                _refuse(archive, [member.filename for member in source.infolist()])
-                source.extractall(target)
-        elif tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as source, atomic_folder(folder) as target:
-                members = source.getmembers()
-                _refuse(
-                    archive,
-                    [m.name if m.isreg() or m.isdir() else f"{m.name} (a link or device)" for m in members],
-                )
-                source.extractall(target, filter="data")
-        else:
-            raise DataError(f"{archive}: is no .zip or .tar archive; download it again")
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise DataError(f"{archive}: is damaged ({error}); download it again. Nothing was unpacked") from None
+        with _damage_named(archive):
+            if tarfile.is_tarfile(archive):  # asked first: a tar may end in a member that is a zip
+                _unpack_tar(archive, folder)
+            elif zipfile.is_zipfile(archive):
+                _unpack_zip(archive, folder)
+            else:
+                raise DataError(f"{archive}: is no .zip or .tar archive; download it again")
     except OSError as error:
         raise DataError(f"{archive}: cannot be read ({error.strerror or error}); check the path") from None
     return folder
 
 
-def _refuse(archive: Path, names: list[str]) -> None:
-    """Raise at the first member that is a link or leaves the folder."""
-    for name in names:
+def _unpack_tar(archive: Path, folder: Path) -> None:
+    """Everything in a tar archive, compressed or not."""
+    with tarfile.open(archive) as source, atomic_folder(folder) as target, _damage_named(archive):
+        members = source.getmembers()
+        _refuse(archive, [m.name for m in members], [not (m.isreg() or m.isdir()) for m in members])
+        source.extractall(target, filter="data")
+        while source.fileobj and source.fileobj.read(1 << 20):
+            pass  # up to the checksum, which follows the last member
+
+
+def _unpack_zip(archive: Path, folder: Path) -> None:
+    """Everything in a zip archive."""
+    with zipfile.ZipFile(archive) as source, atomic_folder(folder) as target, _damage_named(archive):
+        members = source.infolist()
+        links = [stat.S_ISLNK(member.external_attr >> 16) for member in members]
+        _refuse(archive, [member.filename for member in members], links)
+        source.extractall(target)
+
+
+@contextmanager
+def _damage_named(archive: Path) -> Iterator[None]:
+    """What a broken archive raises, as ``DataError``; errors of the disk, which have a number, pass."""
+    damage = (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        RuntimeError,
+        OSError,
+    )
+    try:
+        yield
+    except damage as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise DataError(
+            f"{archive}: is damaged or encrypted ({error}); download it again. Nothing was unpacked"
+        ) from None
+
+
+def _refuse(archive: Path, names: list[str], special: list[bool]) -> None:
+    """Raise at the first member that is a link or device (``special``) or leaves the folder."""
+    for name, strange in zip(names, special, strict=True):
         path = PurePosixPath(name.replace("\\", "/"))
         drive = path.parts and ":" in path.parts[0]
-        if path.is_absolute() or ".." in path.parts or drive or name.endswith("(a link or device)"):
+        if path.is_absolute() or ".." in path.parts or drive or strange:
             raise DataError(
-                f"{archive}: holds {name!r}, which could be written outside the folder; refused. Do not "
-                "trust this archive"
+                f"{archive}: holds {name!r}{' (a link or device)' * strange}, which could be written outside "
+                "the folder; refused. Do not trust this archive"
             )

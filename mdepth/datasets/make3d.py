@@ -8,7 +8,8 @@ read by ``BoundedDepth``.
 Each of the 55x305 measurements is written to the one pixel at the centre of its cell and nothing is invented
 in between, so that scores are taken over exactly the measurements; ``dense=True`` fills each cell for looking
 and training. The usual evaluation keeps the central rows (half the width: 2:1) and the central 21 rows of the
-grid, and depth below 70 m.
+grid, and depth below 70 m. It lays 21 rows that measure 867 pixels over a crop of 852: at the upper and lower
+end a measurement sits up to 7 pixels from where it was taken.
 
 Source: the protocol of Monodepth2 as its author described it; Laina et al.'s evaluateMake3D.
 """
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mdepth.datasets.files import read_codes, read_image, read_matlab, require_files
+from mdepth.datasets.files import read_codes, read_image, read_matlab, require_files, walk
 from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.datasets.transforms import center_crop
 from mdepth.shapes import DataError, Float, Tensor
@@ -86,6 +87,11 @@ class _Photographs(DepthDataset):
         height, width = int(image.shape[1]), int(image.shape[2])
         K = approximate_K(height, width)
         if self.crop:
+            if height < width // 2:
+                raise DataError(
+                    f"{image_path}: is {height}x{width}, too wide for the central crop of {width // 2} rows; "
+                    "is it a Make3D photograph? crop=False keeps all of it"
+                )
             grid = grid[(GRID[0] - CENTRAL_ROWS) // 2 :][:CENTRAL_ROWS]
             cut = center_crop({"image": image, "K": K}, width // 2, width)
             image, K, height = cut["image"], cut["K"], width // 2
@@ -123,11 +129,14 @@ class Make3D(_Photographs):
 
     def __init__(self, root: Path | str, crop: bool = True, dense: bool = False) -> None:
         root = Path(root).expanduser()
+        images = require_files(root, "**/img-*.*", "Make3D photographs")
         grids = {
-            path.stem.removeprefix("depth_sph_corr-"): path for path in root.glob("**/depth_sph_corr-*.mat")
+            path.stem.removeprefix("depth_sph_corr-"): path
+            for place, *_ in walk(root)
+            for path in place.glob("depth_sph_corr-*.mat")
         }
         pairs = []
-        for image in require_files(root, "**/img-*.*", "Make3D photographs"):
+        for image in images:
             name = image.stem.removeprefix("img-")
             if name not in grids:
                 raise DataError(
@@ -189,12 +198,15 @@ class BoundedDepth(_Photographs):
     @staticmethod
     def _bounds(path: Path) -> tuple[float, float]:
         """The nearest and farthest depth."""
+        content = read_matlab(path, "the info.mat of a photograph")
         try:
-            low, high = np.ravel(
-                read_matlab(path, "the info.mat of a photograph")["clips"][0, 0]["depth_bounds"][0, 0]
-            )
+            low, high = (float(bound) for bound in np.ravel(content["clips"][0, 0]["depth_bounds"][0, 0]))
         except (KeyError, IndexError, ValueError, TypeError):
             raise DataError(
                 f"{path}: expected clips{{1}}.depth_bounds with two numbers; without it depth.png has no unit"
             ) from None
-        return float(low), float(high)
+        if not low < high:
+            raise DataError(
+                f"{path}: clips{{1}}.depth_bounds must rise, found {low:g} and {high:g}; get the file again"
+            )
+        return low, high

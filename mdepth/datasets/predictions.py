@@ -2,19 +2,23 @@
 
 Readable are ``.npy`` (N, H, W) or (H, W), ``.npz`` (one array, or the one named by ``key``), and folders of
 ``.npy``, ``.npz`` or 16-bit ``.png`` files, one per image. A stack goes by the order of the data set; a
-folder's files go by name where the names are the ends of the data set's ids, else by order.
+folder's files go by name where the names are the ends of the data set's ids, else in the order of their names
+(``9.npy`` before ``10.npy``).
 
 No unit is ever guessed. Depth in metres and inverse depth look alike to a program, and scores under a wrong
 unit look like a bad network.
 """
 
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from mdepth.datasets.files import read_codes
+from mdepth.datasets.files import by_number, read_codes
 from mdepth.shapes import DataError
 
 __all__ = ["UNITS", "Predictions", "Unit", "read_predictions"]
@@ -135,9 +139,15 @@ def read_predictions(path: Path | str, unit: str, *, key: str | None = None) -> 
         raise ValueError(f"unit must be one of {list(UNITS)}, got {unit!r}; it is never guessed")
     path = Path(path).expanduser()
     if path.is_dir():
-        files = [p for p in sorted(path.iterdir()) if p.suffix in (".npy", ".npz", ".png")]
+        found = (p for p in path.iterdir() if p.suffix in (".npy", ".npz", ".png") and p.name[0] != ".")
+        files = sorted(found, key=by_number)
         if not files:
-            raise DataError(f"{path}: holds no .npy, .npz or 16-bit .png file")
+            raise DataError(
+                f"{path}: holds no .npy, .npz or 16-bit .png file; expected one a map, name their folder"
+            )
+        for one, other in pairwise(sorted(files, key=lambda file: file.stem)):
+            if one.stem == other.stem:
+                raise DataError(f"{one}: {other.name} has the same name; keep one of the two, one file a map")
         return Predictions([(file, None, key) for file in files], UNITS[unit])
     numbers = _read_array(path, key)
     maps: list[int | None] = [None] if numbers.ndim == 2 else list(range(len(numbers)))
@@ -155,7 +165,7 @@ def _read_array(path: Path, key: str | None) -> np.ndarray:
         if isinstance(numbers, np.lib.npyio.NpzFile):
             with numbers:
                 numbers = numbers[_choose(path, numbers.files, key)]
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
@@ -197,4 +207,6 @@ def _to_depth(numbers: np.ndarray, unit: Unit, name: str) -> np.ndarray:
         values = np.divide(unit.metres, values, out=np.zeros_like(values), where=values > 0)
     else:
         values *= unit.metres
+    if values.max() > np.finfo(np.float32).max:
+        raise DataError(f"{name}: depth reaches {values.max():g}; write 0 where there is no prediction")
     return values.astype(np.float32)

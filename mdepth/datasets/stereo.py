@@ -50,6 +50,8 @@ class Middlebury(DepthDataset):
     def __init__(self, root: Path | str, focal: float | None = None, baseline: float | None = None) -> None:
         if (focal is None) != (baseline is None):
             raise ValueError(f"focal and baseline go together, got focal={focal} and baseline={baseline}")
+        if focal is not None and baseline is not None and not min(focal, baseline) > 0:
+            raise ValueError(f"focal and baseline must be positive, got {focal:g} and {baseline:g}")
         self.focal, self.baseline = focal, baseline
         lefts = require_files(Path(root).expanduser(), "**/*left*.*", "left images")
         self.pairs = [_pair(left) for left in lefts]

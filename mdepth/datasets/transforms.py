@@ -97,7 +97,8 @@ def resize(item: Item, height: int, width: int, *, sparse: bool = False) -> dict
         item, color, lambda values: F.interpolate(values, (height, width), mode="nearest-exact")
     )
     if sparse:
-        result["depth"] = _splat(item["depth"], height, width)
+        known = item["depth"] * item["valid"] if "valid" in item else item["depth"]
+        result["depth"] = _splat(known, height, width)
         result["valid"] = result["depth"] > 0
     result |= _move_points(item, (width / old[1], height / old[0]), (0.0, 0.0))
     if "disparity" in item:
@@ -338,6 +339,9 @@ def augment(batch: Item, settings: Augmentation, generator: torch.Generator) -> 
         settings: what to draw.
         generator: on any device.
 
+    Raises:
+        ValueError: an image, enlarged, is smaller than the crop, or there is no crop and sizes differ.
+
     Example:
         >>> batch = {"image": torch.rand(2, 3, 4, 4), "depth": torch.ones(2, 1, 4, 4)}
         >>> batch["K"] = torch.eye(3).expand(2, 3, 3)
@@ -347,4 +351,8 @@ def augment(batch: Item, settings: Augmentation, generator: torch.Generator) -> 
     """
     count = len(batch["image"])
     items = [{key: value[i] for key, value in batch.items()} for i in range(count)]
-    return default_collate([augment_sample(item, settings, generator) for item in items])
+    changed = [augment_sample(item, settings, generator) for item in items]
+    sizes = sorted({tuple(item["image"].shape[-2:]) for item in changed})
+    if len(sizes) > 1:
+        raise ValueError(f"scale={settings.scale} makes images of sizes {sizes}; name a size to cut them to")
+    return default_collate(changed)

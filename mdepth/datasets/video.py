@@ -5,14 +5,17 @@ Video files are decoded by PyAV (``pip install av``), which is loaded only for t
 """
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from mdepth.datasets.files import IMAGE_SUFFIXES, read_image
+from mdepth.datasets.files import IMAGE_SUFFIXES, by_number, read_image
 from mdepth.datasets.sample import DepthDataset, Sample, make_sample
 from mdepth.shapes import DataError, Float, Tensor
 
@@ -36,14 +39,24 @@ def camera_from_view(height: int, width: int, degrees: float = 60.0) -> Float[Te
     return torch.tensor([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
 
 
+@dataclass(frozen=True)
+class _Stream:
+    """A file being decoded: by which process, which frame comes next, and the frames."""
+
+    process: int
+    following: int
+    frames: Iterator[Tensor]
+
+
 class Video(DepthDataset):
     """The frames of a video; ``depth`` is 0 everywhere.
 
     A folder's pictures are read when asked for. A video file is decoded once, from the front up to the frame
-    asked for, so walk through it in order; going back starts again. ``time`` is in seconds.
+    asked for, so walk through it in order; going back starts again. Pictures and videos that a camera has
+    taken lying on its side are turned upright, as they ask for. ``time`` is in seconds.
 
     Args:
-        path: video file, or folder of pictures (sorted by name).
+        path: video file, or folder of pictures (sorted by name, ``9.jpg`` before ``10.jpg``).
         K: (3, 3) intrinsics; a field of view of 60 degrees by default.
         every: take every n-th frame.
         fps: frames a second of a folder, for ``time``.
@@ -64,11 +77,12 @@ class Video(DepthDataset):
         if every < 1:
             raise ValueError(f"every must be at least 1, got {every}")
         self.path, self.K, self.every, self.fps = Path(path).expanduser(), K, every, fps
-        self._stream: tuple[int, Iterator[Tensor]] | None = None
+        self._stream: _Stream | None = None
+        self._inherited: list[_Stream] = []
         if self.path.is_dir():
-            self.pictures = [p for p in sorted(self.path.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES][
-                ::every
-            ]
+            present = sorted(self.path.iterdir(), key=by_number)
+            found = [p for p in present if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != "."]
+            self.pictures = found[::every]
             self._count = len(self.pictures)
         else:
             self.pictures = []
@@ -81,16 +95,17 @@ class Video(DepthDataset):
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_stream": None}
+        return {**self.__dict__, "_stream": None, "_inherited": []}
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index: int) -> Sample:
         i = self.item_index(index)
-        image = read_image(self.pictures[i]) if self.pictures else self._decoded(i * self.every)
+        one = self.pictures[i] if self.pictures else None
+        image = read_image(one, upright=True) if one else self._decoded(i * self.every)
         height, width = int(image.shape[1]), int(image.shape[2])
-        K = self.K.float() if self.K is not None else camera_from_view(height, width)
+        K = self.K.float().clone() if self.K is not None else camera_from_view(height, width)
         time = i * self.every / self.fps if self.fps else None
         identity = f"{self.path.stem}/{self.pictures[i].stem if self.pictures else f'{i * self.every:06d}'}"
         return make_sample(
@@ -98,15 +113,22 @@ class Video(DepthDataset):
         )
 
     def _decoded(self, number: int) -> Float[Tensor, "3 H W"]:
-        """Frame ``number`` of the file, decoding forward from where the last call stopped."""
-        following, stream = self._stream if self._stream is not None else (number + 1, iter(()))
-        if following > number:
+        """Frame ``number`` of the file, decoding forward from where the last call stopped.
+
+        A process that was forked from another opens the file anew. It must not even close what it has
+        inherited: FFmpeg would wait for threads that were left behind in the other process.
+        """
+        if self._stream is not None and self._stream.process != os.getpid():
+            self._inherited.append(self._stream)
+            self._stream = None
+        following, stream = (self._stream.following, self._stream.frames) if self._stream else (0, None)
+        if stream is None or following > number:
             following, stream = 0, _decode(self.path)
         self._stream = None
         for image in stream:
             following += 1
             if following == number + 1:
-                self._stream = (following, stream)
+                self._stream = _Stream(os.getpid(), following, stream)
                 return image
         raise DataError(f"{self.path}: ends before frame {number}; the file is truncated, copy it again")
 
@@ -151,8 +173,8 @@ def _probe(path: Path) -> tuple[int, float | None]:
 
 
 def _decode(path: Path) -> Iterator[Float[Tensor, "3 H W"]]:
-    """All frames as RGB in [0, 1]."""
+    """All frames as RGB in [0, 1], upright."""
     with _opened(path) as container:
         for frame in container.decode(video=0):
-            pixels = torch.from_numpy(frame.to_ndarray(format="rgb24"))  # H W 3
-            yield pixels.permute(2, 0, 1).float().div_(255)
+            turned = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))  # H W 3
+            yield torch.from_numpy(turned.copy()).permute(2, 0, 1).float().div_(255)

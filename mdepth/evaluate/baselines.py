@@ -65,7 +65,8 @@ def mean_depth_baseline(dataset: Samples, *, limit: int | None = None) -> DepthM
     """The constant exp(mean of log depth) over all valid pixels of a training set, the best constant for
     errors in the log.
 
-    ``limit``: use that many samples, evenly spread over the data set.
+    ``limit``: use that many samples, evenly spread over the data set. Maps of another size than the first
+    sample's are resized, nearest.
 
     Raises:
         ValueError: the data set is empty or has no valid depth.

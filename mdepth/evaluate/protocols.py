@@ -65,7 +65,8 @@ class Crop:
         if height * self.of[1] != width * self.of[0]:
             raise ValueError(
                 f"this crop is made for images of {self.of[0]} x {self.of[1]} or that shape, "
-                f"got {height} x {width}; take another protocol, or dataclasses.replace(protocol, crop=None)"
+                f"got {height} x {width}; take another protocol, or dataclasses.replace(protocol, crop=None) "
+                "(view_crop=None where the images are cropped already)"
             )
         scale = height / self.of[0]
         return round(top * scale), round(bottom * scale), round(left * scale), round(right * scale)
@@ -196,8 +197,8 @@ class Protocol:
         factor = self.factor
         if self.alignment == "median":
             middle = median(prediction)
-            if middle == 0:
-                raise ValueError("the prediction's median is 0, so it cannot be scaled to the target's")
+            if middle <= 0:
+                raise ValueError(f"the prediction's median is {middle:g}: no factor makes it the target's")
             factor = median(target) / middle
         elif self.alignment == "log-mean":
             factor = math.exp((target / prediction).log().mean(dtype=torch.float64))
@@ -258,6 +259,10 @@ _BTS: dict[str, Any] = {
 }  # fmt: skip
 _MONODEPTH: dict[str, Any] = {"clamp": (1e-3, 80.0), "resize_as": "inverse_depth"}
 _EIGEN_SPLIT: dict[str, Any] = {"crop": CROPS["garg"], "min_depth": 1e-3, "max_depth": 80.0, **_MONODEPTH}
+_CENTRAL_BAND: dict[str, Any] = {
+    "view_crop": Crop((710, 1562), (0, 1704), (2272, 1704)),
+    "max_depth": 70.0, "clamp": (1e-3, 70.0), "resize_mode": "nearest",
+}  # fmt: skip
 
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
@@ -293,13 +298,17 @@ PROTOCOLS: dict[str, Protocol] = {
                  factor=5.4, **_EIGEN_SPLIT),
         Protocol("monodepth2-kitti-pp", "as monodepth2-kitti, with post-processing (Table 10)",
                  alignment="median", flip="ramp", **_EIGEN_SPLIT),
+        Protocol("monodepth2-kitti-stereo-pp", "as monodepth2-kitti-stereo, with post-processing (Table 10)",
+                 factor=5.4, flip="ramp", **_EIGEN_SPLIT),
         Protocol("monodepth2-kitti-benchmark", "Godard et al. 2019, split eigen_benchmark (652 images)",
                  alignment="median", **_MONODEPTH),
         Protocol("monodepth2-kitti-benchmark-stereo", "as monodepth2-kitti-benchmark, trained with stereo",
                  factor=5.4, **_MONODEPTH),
-        Protocol("monodepth2-make3d", "Godard et al. 2019: central 2:1 crop, median scaling, up to 70 m",
-                 view_crop=Crop((0.3125, 0.6875), (0, 1)), max_depth=70.0, clamp=(1e-3, 70.0),
-                 alignment="median", resize_mode="nearest"),
+        Protocol("monodepth2-make3d", "Godard et al. 2019: whole photographs, of which the central 2:1 band "
+                 "counts; median scaling, up to 70 m",
+                 alignment="median", **_CENTRAL_BAND),
+        Protocol("monodepth2-make3d-stereo", "as monodepth2-make3d, for networks trained with stereo",
+                 factor=5.4, **_CENTRAL_BAND),
         Protocol("kitti-benchmark", "KITTI depth prediction server: every pixel with truth, image by image"),
     )
 }  # fmt: skip

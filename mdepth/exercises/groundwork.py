@@ -6,7 +6,7 @@ __all__ = ["data", "geometry", "introduction", "prerequisites"]
 
 
 def introduction() -> dict[str, Exercise]:
-    """The doll's house, a known size, stereo."""
+    """The doll's house, a known size, stereo, metres from the horizon."""
     return {
         "introduction.dolls_house": Exercise(
             (1, 0.1),
@@ -46,6 +46,21 @@ def introduction() -> dict[str, Exercise]:
             ],
             "At twice the distance it is four times as much: stereo degrades with the square of depth.",
             tolerance=0.015,
+        ),
+        "introduction.ground": Exercise(
+            111.4 * 1.65 / 20,
+            [
+                (
+                    1.65 * 20 / 111.4,
+                    "f and the rows changed places: fewer rows below the horizon is farther.",
+                ),
+                (111.4 * 1.65, "you forgot to divide by the 20 rows."),
+                (1.65 * 20, "divide by the rows, and multiply by f, which is in pixels like them."),
+                (1.65 / 20, "you forgot the focal length: rows are pixels, and metres have no pixels."),
+                (111.4 / 20, "you forgot the camera's height: without it there are no metres."),
+            ],
+            "The camera's height and the focal length: no image tells these two.",
+            tolerance=0.01,
         ),
     }
 

@@ -14,13 +14,15 @@ from mdepth.ledger.tables import claim_counts, counts, rows
 
 def summary(ledger: list[Row], found: dict[str, int]) -> str:
     """A few lines: numbers by verdict, by source, and claims by word."""
-    by_source = Counter(row.source for row in ledger)
+    numbers = [row for row in ledger if row.column != "all"]  # the others stand for tables not read
+    by_source = Counter(row.source for row in numbers)
     lines = [
-        f"{len(ledger)} reported numbers: " + ", ".join(f"{n} {word}" for word, n in counts(ledger).items())
+        f"{len(numbers)} reported numbers: " + ", ".join(f"{n} {word}" for word, n in counts(numbers).items())
     ]
     lines += [f"  {name}: {number}" for name, number in by_source.items()]
-    doubtful = sum(row.verified == "unverified" for row in ledger)
-    lines.append(f"  of these {doubtful} are unverified: not read where the source prints them")
+    lines.append(f"  tables that could not be read: {len(ledger) - len(numbers)}")
+    doubtful = sum(row.verified == "unverified" for row in numbers)
+    lines.append(f"  of these numbers {doubtful} are unverified: not read where the source prints them")
     lines.append("claims: " + ", ".join(f"{number} {word}" for word, number in found.items()))
     return "\n".join(lines)
 

@@ -29,18 +29,24 @@ def difference(cell: Cell, value: int | float, level: str) -> int | float:
         >>> round(difference(cell, 0.231, "D"), 3)
         0.003
     """
-    if level not in COMPARABLE:
-        raise ValueError(
-            f"{cell.id}: a number of level {level} never stands in a difference to a reported one; "
-            "show it beside it"
-        )
+    _check_level(cell, level)
     if cell.value is None:
         raise ValueError(f"{cell.id}: {cell.printed!r} is no number, compare it as text")
     return value - cell.value
 
 
+def _check_level(cell: Cell, level: str) -> None:
+    """Refuse what is measured on other data."""
+    if level not in COMPARABLE:
+        raise ValueError(
+            f"{cell.id}: a number of level {level} never stands in a difference to a reported one; "
+            "show it beside it"
+        )
+
+
 def shown(value: int | float | str, digits: int = 3) -> str:
-    """A number as a table shows it: whole numbers with commas, others with ``digits`` significant digits.
+    """A number as a table shows it: whole numbers with commas, others with ``digits`` decimals, or as many
+    significant digits below 0.001 and from 100 on.
 
     Example:
         >>> shown(70757734), shown(0.22834), shown("37x27")
@@ -56,7 +62,11 @@ def shown(value: int | float | str, digits: int = 3) -> str:
 def agreement(
     cell: Cell, value: int | float | str, level: str, tolerance: int | float, reason: str
 ) -> tuple[str, dict]:
-    """Verdict about two values, and the difference with its tolerance."""
+    """Verdict about two values, and the difference with its tolerance.
+
+    Errors: ``ValueError`` for a level that may not be compared, texts included.
+    """
+    _check_level(cell, level)
     if isinstance(value, str) or cell.value is None:
         same = _plain(str(value)) == _plain(cell.printed)
         return ("exact" if same else "differs (explained)"), {
@@ -66,9 +76,10 @@ def agreement(
     delta = difference(cell, value, level)
     facts = {"difference": delta, "relative_difference": delta / cell.value if cell.value else NONE,
              "tolerance": tolerance, "tolerance_reason": reason}  # fmt: skip
-    if abs(delta) <= cell.half_unit * (1 + 1e-9):
+    apart = abs(delta) / (1 + 1e-9)  # the subtraction rounds; its ends belong to the tolerance
+    if apart <= cell.half_unit:
         return "exact", facts
-    return ("within tolerance" if abs(delta) <= tolerance else "differs (explained)"), facts
+    return ("within tolerance" if apart <= tolerance else "differs (explained)"), facts
 
 
 def _plain(text: str) -> str:

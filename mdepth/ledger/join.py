@@ -75,10 +75,13 @@ class Row:
             )
         if self.verdict in VERDICTS[2:5] and self.why == NONE:
             raise ValueError(f"ledger row {self.id}: verdict {self.verdict!r} needs a reason")
-        if self.difference != NONE and self.level not in COMPARABLE:
-            raise ValueError(
-                f"ledger row {self.id}: a number of level {self.level} never stands in a difference"
-            )
+        facts = (self.difference, self.relative_difference, self.tolerance)
+        if self.verdict in VERDICTS[:3] or any(fact != NONE for fact in facts):
+            for level in (self.level, self.reference_level):
+                if level not in COMPARABLE:
+                    raise ValueError(
+                        f"ledger row {self.id}: a number of level {level} never stands in a difference"
+                    )
 
     @property
     def verdict_text(self) -> str:
@@ -122,7 +125,7 @@ class Ledger:
         if column.kind == "time":
             why = f"needs {DATA[table.data]}; times are compared as ratios within one run"
             return Row(**base, level="T", why=why)
-        real = _measured(self.full | self.reference, source, line.run, line, column, table)
+        real = _measured(self.reference | self.full, source, line.run, line, column, table)
         if real and real.level in COMPARABLE and _whole(real, table):
             built = _measured(self.build, source, line.run, line, column, table)
             facts = compared(cell, real) | _evidence(real, built) | _spread(real) | self._provenance(real)
@@ -202,13 +205,15 @@ def _settled(line: Line, column: Column, cell: Cell) -> tuple[str, str] | None:
 def _measured(
     records: dict[str, Runs], source: Source, variant: str, line: Line, column: Column, table: Table
 ) -> Measurement | None:
-    """What a variant measured for a cell: on the worlds under their own protocol, else under the table's."""
+    """What a variant measured for a cell: on the worlds under their own protocol, else under the table's;
+    nothing where the column's unit is not the metric's.
+    """
     runs = records.get(f"{source.id}/{variant}")
-    if runs is None:
+    if runs is None or not column.metric:
         return None
     protocol = "worlds" if runs.level == "B" else line.protocol or table.protocol
     key = f"{protocol}@{line.baseline}" if line.baseline else protocol
-    return runs.measure(column.id, key, averaging=_averaging(protocol))
+    return runs.measure(column.metric, key, averaging=_averaging(protocol))
 
 
 def _whole(measured: Measurement, table: Table) -> bool:

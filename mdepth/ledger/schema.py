@@ -98,6 +98,17 @@ class Column:
         _check_word(f"column {self.id}: better", self.better, ("lower", "higher", "none"))
         _check_word(f"column {self.id}: kind", self.kind, KINDS)
 
+    @property
+    def metric(self) -> str:
+        """The key of :data:`mdepth.metrics.METRICS` that fills this column, in its unit; empty if none does.
+
+        Example:
+            >>> COLUMNS["rmse"].metric, Column("delta1", "share", "%", "higher").metric
+            ('rmse', '')
+        """
+        shared = COLUMNS.get(self.id)
+        return self.id if shared and shared.unit == self.unit and shared.kind == "accuracy" else ""
+
 
 #: Columns that many tables share. ``abs_rel`` is the paper's "rel", ``rmse`` its "rms", and so on.
 COLUMNS = {
@@ -110,7 +121,7 @@ COLUMNS = {
         Column("log10", "log10"),
         Column("scale_invariant", "scale-inv."),
         Column("silog", "SILog", "%"),
-        Column("irmse", "iRMSE", "1/km"),
+        Column("irmse_km", "iRMSE", "1/km"),
         Column("delta1", "δ < 1.25", "1", "higher"),
         Column("delta2", "δ < 1.25²", "1", "higher"),
         Column("delta3", "δ < 1.25³", "1", "higher"),
@@ -160,8 +171,11 @@ class Cell:
 
     @property
     def decimals(self) -> int:
-        """How many decimals are printed: ``.618`` has 3, ``70,757,734`` has 0."""
-        return len(self.printed.partition(".")[2]) if self.value is not None else 0
+        """How many decimals are printed: ``.618`` has 3, ``70,757,734`` has 0, ``1.5e-4`` has 5."""
+        if self.value is None:
+            return 0
+        digits, _, exponent = self.printed.lower().partition("e")
+        return len(digits.partition(".")[2]) - int(exponent or 0)
 
     @property
     def half_unit(self) -> float:

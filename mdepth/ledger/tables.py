@@ -154,7 +154,7 @@ class View:
         return lines
 
     def _baseline_cells(self, runs: Runs, protocol: str) -> list[str]:
-        values = [runs.measure(column.id, protocol) for column in self.table.columns]
+        values = [runs.measure(column.metric, protocol) for column in self.table.columns]
         return [f"{shown(value.summary.mean)} ⟨{value.level}⟩" if value else "–" for value in values]
 
     @property
@@ -183,7 +183,8 @@ class View:
         """Reported and reference as a table, this build below it, folded away."""
         name = f"{self.source.id}-{self.table.id}"
         if self.table.status == "not available":
-            return f'<p id="table-{name}">{self.caption}: could not be read ({self.table.why}).</p>'
+            text = f"{self.caption}: could not be read ({self.table.why})."
+            return f'<p id="table-{name}">{escape(text)}</p>'
         lines = self.lines(this_build=False)
         classes = [f"mdepth-{line[1].split()[0]}" for line in lines]
         main = html_table(self.header, lines, caption=self.caption, name=f"table-{name}", classes=classes)

@@ -6,6 +6,8 @@ crop of the image and predict only a part of that crop: the geometry of both is 
 ``image_size``, ``input_size`` and ``covered``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -119,12 +121,8 @@ class DepthNetwork(nn.Module):
             >>> build("eigen-coarse-rooms").predict(torch.rand(2, 3, 48, 64)).shape
             torch.Size([2, 1, 48, 64])
         """
-        training = self.training
-        self.eval()
-        try:
+        with _evaluating(self):
             depth = self.to_depth(self(self.prepare(image))).clamp(*self.depth_range)
-        finally:
-            self.train(training)
         return self._place(depth, image.shape[-2], image.shape[-1]).to(image.device, image.dtype)
 
     def _place(self, depth: Float[Tensor, "B 1 h w"], height: int, width: int) -> Depth:
@@ -136,6 +134,18 @@ class DepthNetwork(nn.Module):
         mode = "nearest-exact" if self.upsampling == "nearest" else self.upsampling
         depth = functional.interpolate(depth, (bottom - top, right - left), mode=mode, **half_pixel)
         return functional.pad(depth, (left, width - right, top, height - bottom), mode="replicate")
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; then every part is back in its own mode, frozen ones included."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
 
 
 def _check_image(image: Tensor) -> None:
@@ -169,7 +179,8 @@ class Layer:
 
 
 def layer_sizes(network: DepthNetwork) -> list[Layer]:
-    """The table of a network's layers, in the order in which an image passes them, read off one forward pass.
+    """The table of a network's layers, in the order in which an image passes them, read off one forward pass
+    in evaluation mode.
 
     Layers without a kernel, weights or a change of shape (activations, dropout) are left out. On
     ``torch.device("meta")`` nothing is computed, so that a network with seventy million weights takes
@@ -193,7 +204,7 @@ def layer_sizes(network: DepthNetwork) -> list[Layer]:
     ]
     parameter = next(network.parameters())
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _evaluating(network):
             network(torch.zeros(1, 3, *network.input_size, device=parameter.device, dtype=parameter.dtype))
     finally:
         for handle in handles:

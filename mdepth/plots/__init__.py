@@ -8,7 +8,15 @@ plotly figures and know no recipe and no record format beyond ``history``.
 
 from mdepth.plots.curves import loss_curves, timeline
 from mdepth.plots.interactive import Interactive, point_cloud, setup_book, slider
-from mdepth.plots.maps import colour_depth, depth_grid, error_map, image_grid, overlay_points, templates
+from mdepth.plots.maps import (
+    colour_depth,
+    depth_grid,
+    error_map,
+    image_grid,
+    overlay_depth,
+    overlay_points,
+    templates,
+)
 from mdepth.plots.network import architecture
 from mdepth.plots.search import search_table
 from mdepth.plots.show import figure_bytes, provenance, show
@@ -29,6 +37,7 @@ __all__ = [
     "image_grid",
     "loss_curves",
     "markdown_table",
+    "overlay_depth",
     "overlay_points",
     "point_cloud",
     "provenance",

@@ -1,4 +1,4 @@
-"""Pictures of maps: depth, inverse depth, errors, masks, templates, LiDAR points over an image.
+"""Pictures of maps: depth, inverse depth, errors, masks, templates, truth over its image.
 
 Maps may be tensors or arrays of shape (H, W) or (1, H, W), images (3, H, W) or (H, W, 3) in [0, 1].
 """
@@ -10,7 +10,9 @@ import numpy as np
 
 from mdepth.plots.style import LABELS, WIDTH, colour_map, new_figure, styled
 
-__all__ = ["colour_depth", "depth_grid", "error_map", "image_grid", "overlay_points", "templates"]
+__all__ = [
+    "colour_depth", "depth_grid", "error_map", "image_grid", "overlay_depth", "overlay_points", "templates",
+]  # fmt: skip
 
 
 def colour_depth(
@@ -161,6 +163,71 @@ def error_map(prediction: Any, target: Any, valid: Any = None, *, vmax: int | fl
 
 
 @styled
+def overlay_depth(
+    image: Any,
+    depth: Any,
+    *,
+    vmin: int | float | None = None,
+    vmax: int | float | None = None,
+    opacity: int | float = 0.6,
+    valid: Any = None,
+    columns: int = 2,
+):
+    r"""Dense depth, such as a Kinect's, as translucent colour over its image, which is greyed; where depth is
+    unknown the bare image shows. A pixel becomes :math:`(1 - a)\, grey + a\, colour`.
+
+    An edge of depth must lie on the edge of the thing that it belongs to: whether truth and image fit can be
+    seen only where they lie over each other.
+
+    Args:
+        image: (3, H, W) or (H, W, 3) in [0, 1].
+        depth: (H, W) metres, 0 where unknown; or title -> such a map, one panel each, over the same image on
+            one colour scale.
+        vmin, vmax: ends of the colour scale in metres; by default the smallest and largest depth there is.
+        opacity: a, from 0 (the image alone) to 1 (depth alone).
+        valid: further pixels to leave bare, where false.
+        columns: panels in a line.
+
+    Edge cases: a map without any valid pixel leaves the grey image. Errors: ``ValueError`` for a map of
+    another size than the image, no map, or an opacity outside [0, 1].
+
+    Example:
+        >>> figure = overlay_depth(np.zeros((3, 4, 6)), np.full((4, 6), 2.0), vmin=0.5, vmax=10.0)
+        >>> figure.axes[0].images[0].get_array().shape
+        (4, 6, 3)
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    grey, maps = _greyed(image), dict(depth) if isinstance(depth, Mapping) else {"": depth}
+    ready = [masked(item, "depth", valid) for item in maps.values()]
+    if not ready or any(item.shape != grey.shape[:2] for item in ready):
+        sizes = [item.shape for item in ready]
+        raise ValueError(
+            f"expected maps of the image's size {grey.shape[:2]}, got {sizes}; resize them first"
+        )
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"opacity must lie in [0, 1], got {opacity}")
+    low, high = _range(ready, vmin, vmax)
+    across = min(columns, len(ready))
+    lines = -(-len(ready) // across)
+    height, width = grey.shape[:2]
+    head = 0.3 if any(maps) else 0.0
+    figure = new_figure(WIDTH, lines * (WIDTH / across * height / width + head) + 0.9)
+    axes = figure.subplots(lines, across, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, title, values in zip(axes.flat, maps, ready, strict=False):
+        known = ~np.ma.getmaskarray(values)[..., None]  # H W 1
+        colour = colour_depth(values.filled(0), low, high) / 255
+        _plain(axis, np.where(known, (1 - opacity) * grey + opacity * colour, grey), title)
+    scale = ScalarMappable(Normalize(low, high), colour_map("depth"))
+    bar = {"orientation": "horizontal", "label": LABELS["depth"], "shrink": 0.6, "aspect": 35, "pad": 0.02}
+    figure.colorbar(scale, ax=list(axes.flat), **bar)
+    return figure
+
+
+@styled
 def overlay_points(
     image: Any,
     depth: Any,
@@ -184,8 +251,7 @@ def overlay_points(
     height, width = values.shape
     figure = new_figure(WIDTH, WIDTH * height / width + 0.9)
     axis = figure.subplots()
-    grey = picture(image).mean(axis=2)
-    _plain(axis, grey, "", cmap="gray", vmin=-0.6, vmax=1.5)
+    _plain(axis, _greyed(image), "")
     dots = axis.scatter(
         columns,
         rows,
@@ -247,6 +313,13 @@ def picture(image: Any) -> np.ndarray:
     if found.shape[2] != 3:
         raise ValueError(f"expected an RGB image (3, H, W) or (H, W, 3), got shape {found.shape}")
     return found.clip(0, 1)
+
+
+def _greyed(image: Any) -> np.ndarray:
+    """An image without colour and with half of its contrast, (H, W, 3): what is drawn over it carries the
+    colour.
+    """
+    return np.repeat((picture(image).mean(axis=2, keepdims=True) + 0.6) / 2.1, 3, axis=2)
 
 
 def masked(values: Any, quantity: str, valid: Any = None) -> np.ma.MaskedArray:

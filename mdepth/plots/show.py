@@ -7,6 +7,7 @@ are pictures. The same figure gives the same bytes: no dates, no random ids, no 
 
 import base64
 import io
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -31,11 +32,13 @@ def show(
         caption: one sentence below it.
         source: the line that opens to where the figure comes from, see :func:`provenance`.
 
-    Errors: ``ValueError`` for a missing or too short alternative text.
+    Edge cases: a figure made by pyplot is closed, or the notebook would show it once more where the cell
+    ends. Errors: ``ValueError`` for a missing or too short alternative text.
     """
     from IPython.display import HTML, display
 
     display(HTML(figure_html(figure, alt=alt, name=name, caption=caption, source=source)))
+    _close(figure.still if isinstance(figure, Interactive) else figure)
 
 
 def figure_html(
@@ -102,6 +105,13 @@ def _each(values: Iterable[str]) -> str:
 
 def _machine(hardware: Mapping[str, Any]) -> str:
     return f"{hardware.get('gpu') or hardware.get('cpu')} with {hardware.get('threads')} threads"
+
+
+def _close(figure: Any) -> None:
+    """Let pyplot forget a matplotlib figure, where pyplot is in use; the figure itself can still be drawn."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None and hasattr(figure, "savefig"):
+        pyplot.close(figure)
 
 
 def _image(figure: Any, alt: str) -> str:

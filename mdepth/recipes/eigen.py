@@ -9,10 +9,8 @@ does not.
 Where we differ, and why, stands in ``HYPERPARAMETERS`` (``eigen_paper.py``), row by row.
 """
 
-import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,12 +41,14 @@ from mdepth.recipes.eigen_settings import (
     ROADS,
     ROOMS,
     VARIANTS,
+    Pretrained,
     Settings,
     TwoStages,
     seeds,
     settings,
 )
-from mdepth.recipes.parts import display, edge_table, score
+from mdepth.recipes.parts import Schedule, display, edge_table, score
+from mdepth.recipes.pretext import pretrain
 from mdepth.shapes import Tensor
 from mdepth.train import History, Step, fit, step_seed
 
@@ -62,6 +62,7 @@ __all__ = [
     "VARIANTS",
     "VERSION",
     "Batches",
+    "Pretrained",
     "Schedule",
     "Settings",
     "TwoStages",
@@ -110,20 +111,6 @@ FINE = ("fine1", "fine3", "fine4")
 """The three convolutions; "Fine 2" of the figure is where the coarse map joins."""
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """The factor on all rates at a step: a linear warm-up, then constant or half a cosine."""
-
-    steps: int
-    warm_up: int
-    anneal: bool
-
-    def __call__(self, step: int) -> float:
-        rise = min(1.0, (step + 1) / (self.warm_up + 1))
-        fall = 0.5 * (1 + math.cos(math.pi * step / self.steps)) if self.anneal else 1.0
-        return rise * fall
-
-
 def run(
     settings: Settings, seed: int, *, folder: Path | None, name: str = "eigen", progress: bool = True
 ) -> Outcome:
@@ -160,7 +147,14 @@ def run(
     real = settings.data not in ("rooms", "roads")
     digest = fingerprint(settings) if real else train.fingerprint()
     data = {"hash": digest, "real": real, "train": train.describe(), "test": test.describe()}
-    extra = {"level": level(settings.data, len(test))}
+    extra: dict[str, Any] = {"level": level(settings.data, len(test))}
+    if isinstance(settings, Pretrained):
+        seen = nn.Sequential(*(network.get_submodule(layer) for layer in CONVOLUTIONS))
+        extra |= pretrain(
+            seen, network.input_size, network.normalise, steps=settings.pretext_steps, batch=settings.batch,
+            pictures=settings.pictures, seed=step_seed(seed, 0, stream=3_000), name=f"{name}, pretext",
+            folder=folder / "pretext" if folder else None, progress=progress,
+        )  # fmt: skip
     if isinstance(network, EigenFine) and isinstance(settings, TwoStages):
         coarse, forming = network.coarse, Forming(network.coarse, settings.steps, folder)
         history = stage(coarse, "coarse", settings.steps, seed, forming)

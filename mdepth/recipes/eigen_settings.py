@@ -1,11 +1,25 @@
 """The numbers of Eigen et al. 2014: settings with their place in the paper, variants, profiles, seeds."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from mdepth.recipes import Variant
 
-__all__ = ["KITTI", "NYU", "ROADS", "ROOMS", "VARIANTS", "Settings", "TwoStages", "seeds", "settings"]
+__all__ = [
+    "KITTI",
+    "NYU",
+    "ROADS",
+    "ROOMS",
+    "VARIANTS",
+    "Pretrained",
+    "Settings",
+    "TwoStages",
+    "seeds",
+    "settings",
+]
+
+
+Kind = TypeVar("Kind", bound="Settings")
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,14 @@ class TwoStages(Settings):
     """Section 3.2: the coarse network is kept fixed. Ports whose flag does nothing train it on."""
 
 
+@dataclass(frozen=True)
+class Pretrained(Settings):
+    """And how the convolutions are trained beforehand: section 3.4's ImageNet, here the naming of things."""
+
+    pretext_steps: int = 2000
+    pictures: int = 4000
+
+
 ROOMS = Settings(
     "eigen-coarse-rooms", "rooms", batch=16, optimiser="adam", rate_conv=0.001, rate_fc=0.001, decay_conv=0.0,
     decay_fc=0.0, warm_up=20, anneal=True,
@@ -98,16 +120,16 @@ KITTI = Settings(
 )  # fmt: skip
 
 
-def two_stages(first: Settings, network: str, fine_steps: int, **changes: Any) -> TwoStages:
-    """The settings of a coarse network, and a second stage behind it."""
-    return TwoStages(**(vars(first) | {"network": network, "fine_steps": fine_steps} | changes))
+def more(kind: type[Kind], first: Settings, **changes: Any) -> Kind:
+    """Settings, and what else decides a run of another kind."""
+    return kind(**(vars(first) | changes))
 
 
 ONE_RATE = (0.001, 0.001, 0.001)
-FINE_ROOMS = two_stages(ROOMS, "eigen-fine-rooms", 1000, rate_fine=ONE_RATE)
-FINE_ROADS = two_stages(ROADS, "eigen-fine-roads", 1000, rate_fine=ONE_RATE)
-FINE_NYU = two_stages(NYU, "eigen-fine-nyu", 46_875)
-FINE_KITTI = two_stages(KITTI, "eigen-fine-kitti", 31_250)
+FINE_ROOMS = more(TwoStages, ROOMS, network="eigen-fine-rooms", rate_fine=ONE_RATE)
+FINE_ROADS = more(TwoStages, ROADS, network="eigen-fine-roads", rate_fine=ONE_RATE)
+FINE_NYU = more(TwoStages, NYU, network="eigen-fine-nyu", fine_steps=46_875)
+FINE_KITTI = more(TwoStages, KITTI, network="eigen-fine-kitti", fine_steps=31_250)
 
 EVERYWHERE, AT_NIGHT, ON_A_GPU = ("quick", "laptop", "full"), ("laptop",), ("full",)
 KITCHEN, NYU_SETS, KITTI_SETS = (
@@ -121,6 +143,7 @@ VARIANTS = {
     "l2-rooms": Variant("coarse network with lambda = 0; synthetic rooms", AT_NIGHT),
     "l2-roads": Variant("coarse network with lambda = 0; synthetic roads", AT_NIGHT),
     "upsampled-rooms": Variant("4 x 6 depths, enlarged, instead of templates; synthetic rooms", AT_NIGHT),
+    "pretrained-rooms": Variant("coarse network that could name things before; synthetic rooms", AT_NIGHT),
     "unfrozen-rooms": Variant("fine network, the coarse one trained on with it; synthetic rooms", AT_NIGHT),
     "coarse-redkitchen": Variant(
         "small coarse network, one real room (7-Scenes)", ("quick", "laptop"), realdata=True, needs=KITCHEN
@@ -138,6 +161,7 @@ LAPTOP = {
     "l2-rooms": replace(ROOMS, lam=0.0),
     "l2-roads": replace(ROADS, lam=0.0),
     "upsampled-rooms": replace(ROOMS, network="eigen-upsampled-rooms"),
+    "pretrained-rooms": more(Pretrained, ROOMS),
     "unfrozen-rooms": replace(FINE_ROOMS, frozen=False),
     "coarse-redkitchen": RED_KITCHEN,
 }

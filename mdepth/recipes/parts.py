@@ -2,8 +2,10 @@
 with baselines.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ Predict = Callable[[Tensor], Tensor]
 BASELINE_IMAGES = 2000
 """Training images, evenly spread, from which the baselines are averaged."""
 
-__all__ = ["InMemory", "data_root", "display", "edge_table", "score", "take"]
+__all__ = ["InMemory", "Schedule", "data_root", "display", "edge_table", "score", "take"]
 
 
 def data_root() -> Path:
@@ -109,6 +111,20 @@ def score(
         ].to_dict()
         for name, answer in answers.items()
     }
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The factor on all rates at a step: a linear warm-up, then constant or half a cosine."""
+
+    steps: int
+    warm_up: int
+    anneal: bool
+
+    def __call__(self, step: int) -> float:
+        rise = min(1.0, (step + 1) / (self.warm_up + 1))
+        fall = 0.5 * (1 + math.cos(math.pi * step / self.steps)) if self.anneal else 1.0
+        return rise * fall
 
 
 def edge_table(

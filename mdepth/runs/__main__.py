@@ -6,7 +6,9 @@ import argparse
 import sys
 
 from mdepth import recipes
+from mdepth.runs.run import Run
 from mdepth.runs.store import found, load_or_run, plan, publish
+from mdepth.shapes import DataError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,13 +26,20 @@ def main(arguments: list[str] | None = None) -> int:
             f"nothing is planned for {options.profile} {options.source or ''} {options.variant or ''}"
         )
     for number, run in enumerate(runs, 1):
-        there = found(run) is not None
-        print(f"[{number}/{len(runs)}] {run}: {'there' if there else 'to do'}", file=sys.stderr, flush=True)
-        if not there and not options.list:
+        print(f"[{number}/{len(runs)}] {run}: {_state(run)}", file=sys.stderr, flush=True)
+        if not options.list:
             load_or_run(run)
         if options.publish and run.seed == 0:
             print(f"written to {publish(run)}", file=sys.stderr)
     return 0
+
+
+def _state(run: Run) -> str:
+    """Whether there is a record of a run."""
+    try:
+        return "there" if found(run) is not None else "to do"
+    except DataError as error:
+        return f"to do again ({error})"
 
 
 if __name__ == "__main__":

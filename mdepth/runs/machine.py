@@ -15,8 +15,16 @@ __all__ = ["commit", "hardware", "machine", "peak_memory_mb", "versions"]
 
 def machine(accelerator: str) -> dict[str, Any]:
     """Kind of device and number of threads: what may change the last bits of a result."""
-    cuda = accelerator in ("cuda", "gpu") or (accelerator == "auto" and torch.cuda.is_available())
-    return {"device": torch.cuda.get_device_name(0) if cuda else "cpu", "threads": torch.get_num_threads()}
+    return {"device": _device(accelerator), "threads": torch.get_num_threads()}
+
+
+def _device(accelerator: str) -> str:
+    """The device that ``fit`` takes: a GPU by its name, ``mps`` (Apple's) or ``cpu``."""
+    if accelerator in ("auto", "gpu"):
+        accelerator = "cuda" if torch.cuda.is_available() else "mps"
+    if accelerator == "cuda":
+        return torch.cuda.get_device_name(0)
+    return "mps" if accelerator == "mps" and torch.backends.mps.is_available() else "cpu"
 
 
 def hardware() -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 import gzip
 import io
-import shutil
+import os
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from mdepth import recipes, results
@@ -43,8 +44,18 @@ def pack(path: Path | str, *, profile: str | None = None, source: str | None = N
             results.check(place)
             for name in results.FILES:
                 _add(archive, place / name)
-    Path(path).write_bytes(gzip.compress(buffer.getvalue(), mtime=0))
+    _write(Path(path), gzip.compress(buffer.getvalue(), mtime=0))
     return [place.relative_to(root()).as_posix() for place in places]
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _wanted(place: Path, profile: str | None, source: str | None) -> bool:
@@ -77,10 +88,9 @@ def unpack(path: Path | str) -> list[str]:
         folder = Path(temporary)
         names = sorted(_extract(Path(path), folder))
         for name in names:
-            _check_place(results.read(folder / name), Path(path), name)
-            results.check(folder / name)
+            _check_record(folder, Path(path), name)
         for name in names:
-            _replace(folder / name, root() / name)
+            _replace(folder / name, root() / name, folder / "replaced" / name)
     return names
 
 
@@ -100,7 +110,7 @@ def _extract(path: Path, folder: Path) -> set[str]:
                 source = archive.extractfile(member)
                 target.write_bytes(source.read() if source else b"")
                 names.add(PurePosixPath(member.name).parent.as_posix())
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, FileNotFoundError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, FileNotFoundError) as error:
         raise DataError(
             f"{path}: expected an archive made by mdepth.runs.pack, found none or a damaged one ({error})"
         ) from None
@@ -126,17 +136,23 @@ def _check_member(path: Path, member: tarfile.TarInfo) -> None:
         )
 
 
-def _check_place(record: results.Record, path: Path, name: str) -> None:
-    """Raise unless a record lies where its own fields say."""
-    about = record.run
+def _check_record(folder: Path, path: Path, name: str) -> None:
+    """Raise unless an extracted record is whole and lies where its own fields say."""
+    try:
+        results.check(folder / name)
+    except DataError as error:
+        inside = str(error).replace(f"{folder}/", "")
+        raise DataError(f"{path}: {inside}; nothing was unpacked") from None
+    about = results.read(folder / name).run
     own = f"{about['profile']}/{about['source']}/{about['variant']}/seed{about['seed']}"
     if own != name:
         raise DataError(f"{path}: the record at {name} says that it is {own}; nothing was unpacked")
 
 
-def _replace(new: Path, place: Path) -> None:
-    """Put a checked record where it belongs."""
-    place.parent.mkdir(parents=True, exist_ok=True)
+def _replace(new: Path, place: Path, aside: Path) -> None:
+    """Put a checked record where it belongs; the old one steps aside first, so that none is half there."""
+    for folder in (place.parent, aside.parent):
+        folder.mkdir(parents=True, exist_ok=True)
     if place.exists():
-        shutil.rmtree(place)
+        place.rename(aside)
     new.rename(place)

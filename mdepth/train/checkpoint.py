@@ -1,5 +1,5 @@
-"""The checkpoint of a run: network, optimiser, curve, and which run it is of. Written atomically, read
-without running code.
+"""The checkpoint of a run: network, optimiser, loss scale, curve, and which run it is of. Written atomically,
+read without running code.
 """
 
 import os
@@ -17,18 +17,22 @@ from mdepth.train.history import History
 __all__ = ["CHECKPOINT", "read_checkpoint", "restore", "save"]
 
 CHECKPOINT = "checkpoint.pt"
-FIELDS = ("step", "seed", "description", "network", "optimizer", "history")
+FIELDS = ("step", "seed", "description", "network", "optimizer", "precision", "history")
+OTHERWISE = "choose another folder, delete the file, or pass resume=False"
 
 
 def save(
     folder: Path,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
+    precision: dict[str, Any],
     history: History,
     seed: int,
     description: str,
 ) -> None:
-    """Write the checkpoint beside its place and move it there, so that it is whole at every moment."""
+    """Write the checkpoint beside its place and move it there, so that it is whole at every moment;
+    ``precision`` is the state of 16-bit training, the scale of the loss.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / CHECKPOINT
     values = (
@@ -37,6 +41,7 @@ def save(
         description,
         network.state_dict(),
         optimizer.state_dict(),
+        precision,
         asdict(history),
     )
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
@@ -50,8 +55,9 @@ def save(
         temporary.unlink(missing_ok=True)
 
 
-def read_checkpoint(path: Path | str, map_location: Any = "cpu") -> dict[str, Any]:
-    """Read a checkpoint that ``fit`` wrote: step, seed, description, network, optimizer, history.
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Read a checkpoint that ``fit`` wrote, onto the CPU: step, seed, description, network, optimizer,
+    precision, history.
 
     Raises:
         DataError: the file is missing, damaged, no checkpoint of ours, or holds pickled code, which is never
@@ -60,14 +66,14 @@ def read_checkpoint(path: Path | str, map_location: Any = "cpu") -> dict[str, An
     path = Path(path)
     wanted = f"{path}: expected a checkpoint written by mdepth.train.fit"
     try:
-        state = torch.load(path, map_location=map_location, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise DataError(f"{wanted}, found no file; check the path") from None
     except pickle.UnpicklingError as error:
         raise DataError(
             f"{wanted}, found pickled code or a damaged file, which is not loaded; delete it ({error})"
         ) from None
-    except (RuntimeError, EOFError, OSError) as error:
+    except Exception as error:  # a changed byte can break any part of what reads it
         raise DataError(f"{wanted}, found a damaged file; delete it to start anew ({error})") from None
     missing = set(FIELDS) - set(state if isinstance(state, dict) else ())
     if missing:
@@ -81,27 +87,35 @@ def restore(
     folder: Path,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
+    precision: Any,
     *,
+    steps: int,
     seed: int,
     description: str,
-    device: torch.device | str = "cpu",
 ) -> History:
-    """Load the folder's checkpoint into network and optimiser; an empty history where there is none.
+    """Load the folder's checkpoint into network, optimiser and precision, on the devices they are on; an
+    empty history where there is none.
 
     Raises:
-        DataError: the checkpoint cannot be read, or is of another run.
+        DataError: the checkpoint cannot be read, is of another run, or of a later step than the last.
     """
     path = folder / CHECKPOINT
     if not path.exists():
         return History()
-    state = read_checkpoint(path, device)
+    state = read_checkpoint(path)
     for name, mine in (("seed", seed), ("description", description)):
         if state[name] != mine:
             raise DataError(
                 f"{path}: the checkpoint is of another run: its {name} is {state[name]}, this run's is "
-                f"{mine}; "
-                "choose another folder, delete the file, or pass resume=False"
+                f"{mine}; {OTHERWISE}"
             )
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
+    if state["step"] > steps:
+        raise DataError(f"{path}: the checkpoint is of step {state['step']} of {steps}; {OTHERWISE}")
+    try:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, ValueError) as error:
+        raise DataError(f"{path}: of another network or optimiser; {OTHERWISE} ({error})") from None
+    if state["precision"]:
+        precision.load_state_dict(state["precision"])
     return History(**state["history"])

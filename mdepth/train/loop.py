@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from mdepth.shapes import Float, Tensor
-from mdepth.train.checkpoint import restore, save
+from mdepth.shapes import DataError, Float, Tensor
+from mdepth.train.checkpoint import CHECKPOINT, restore, save
 from mdepth.train.history import History, Progress, Step, TrainingDiverged
 
 __all__ = ["Batch", "fit", "step_generator", "step_seed"]
@@ -77,7 +78,8 @@ def fit(
             first; all its randomness comes from ``generator``, so that it is a pure function of step and
             seed.
         loss: ``loss(network, batch)`` runs the network it is handed (on several devices a wrapped one).
-        optimizer: made by the caller, so it may hold groups of parameters with their own rates.
+        optimizer: made by the caller, so it may hold groups of parameters with their own rates, which it has
+            again afterwards.
         steps: in all, those of an earlier, interrupted call included.
         seed: every random choice of the run follows from it.
         folder: where ``checkpoint.pt`` is kept; ``None`` keeps nothing, and nothing can be resumed.
@@ -95,7 +97,7 @@ def fit(
         description: what the run is; a checkpoint of another description is refused.
 
     Raises:
-        TrainingDiverged: the loss is NaN, infinite or too large.
+        TrainingDiverged: the loss is NaN, infinite or too large, or a weight is NaN or infinite.
         DataError: the checkpoint cannot be read, or belongs to another run.
         ValueError: steps or devices make no sense, or a batch cannot be shared among the devices.
 
@@ -110,10 +112,10 @@ def fit(
     """
     from lightning.fabric import Fabric
 
-    if steps < 1 or devices < 1 or checkpoint_every < 1:
+    if min(steps, devices, checkpoint_every) < 1 or prefetch < 0:
         raise ValueError(
-            f"steps, devices and checkpoint_every must be at least 1, "
-            f"got {steps}, {devices}, {checkpoint_every}"
+            "steps, devices and checkpoint_every must be at least 1, and prefetch 0 or more, "
+            f"got {steps}, {devices}, {checkpoint_every}, {prefetch}"
         )
     place, about = Path(folder) if folder else None, json.dumps(description or {}, sort_keys=True)
     job = _Job(
@@ -122,9 +124,12 @@ def fit(
     )  # fmt: skip
     strategy = "auto" if devices == 1 else "ddp_spawn"
     fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
-    if devices == 1:
-        return _loop(fabric, network, optimizer, job)
-    return _spawn(fabric, job, network, optimizer)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    try:
+        run = _loop if devices == 1 else _spawn
+        return run(fabric, network, optimizer, job)
+    finally:  # a call that goes on with this optimiser begins with the same rates
+        _set_rates(optimizer, rates, None, 0)
 
 
 def _loop(fabric: Any, network: nn.Module, optimizer: torch.optim.Optimizer, job: _Job) -> History:
@@ -133,9 +138,7 @@ def _loop(fabric: Any, network: nn.Module, optimizer: torch.optim.Optimizer, job
     wrapped, stepper = fabric.setup(network, optimizer)
     history = History()
     if job.folder is not None and job.resume:
-        history = restore(
-            job.folder, network, optimizer, seed=job.seed, description=job.description, device=fabric.device
-        )
+        history = _restored(job, fabric, network, optimizer)
     first, before = len(history.step), history.seconds[-1] if history.seconds else 0.0
     start = time.perf_counter()
     wrapped.train()
@@ -151,7 +154,7 @@ def _loop(fabric: Any, network: nn.Module, optimizer: torch.optim.Optimizer, job
             value = job.loss(wrapped, batch)
             fabric.backward(value)
             if job.clip is not None:
-                fabric.clip_gradients(wrapped, stepper, max_norm=job.clip)
+                fabric.clip_gradients(wrapped, stepper, max_norm=job.clip, error_if_nonfinite=False)
             number = float(fabric.all_reduce(value.detach(), reduce_op="mean"))
             _check(job, step, number, lr, history)
             stepper.step()
@@ -160,10 +163,26 @@ def _loop(fabric: Any, network: nn.Module, optimizer: torch.optim.Optimizer, job
             bar.show(row)
             if fabric.is_global_zero and job.on_step is not None:
                 job.on_step(row)
-            due = (step + 1) % job.checkpoint_every == 0 or step + 1 == job.steps
-            if due and fabric.is_global_zero and job.folder is not None:
-                save(job.folder, network, optimizer, history, job.seed, job.description)
+            if (step + 1) % job.checkpoint_every == 0 or step + 1 == job.steps:
+                _check_weights(job, step, network)
+                if fabric.is_global_zero and job.folder is not None:
+                    precision = fabric.strategy.precision.state_dict()
+                    save(job.folder, network, optimizer, precision, history, job.seed, job.description)
     return history
+
+
+def _restored(job: _Job, fabric: Any, network: nn.Module, optimizer: torch.optim.Optimizer) -> History:
+    """The curve up to the checkpoint of the job's folder, with everything else in the state of that step."""
+    assert job.folder is not None
+    return restore(
+        job.folder,
+        network,
+        optimizer,
+        fabric.strategy.precision,
+        steps=job.steps,
+        seed=job.seed,
+        description=job.description,
+    )
 
 
 def step_seed(seed: int, step: int, stream: int = 0) -> int:
@@ -208,7 +227,7 @@ def _share(batch: Batch, rank: int, processes: int) -> Batch:
         return batch
     length = len(next(iter(batch.values())))
     if length % processes:
-        raise ValueError(
+        raise DataError(
             f"a batch of {length} cannot be shared evenly among {processes} devices; choose a multiple"
         )
     return {key: value[rank::processes] for key, value in batch.items()}
@@ -231,17 +250,49 @@ def _check(job: _Job, step: int, loss: float, lr: float, history: History) -> No
     limit = job.diverged_at * max(1.0, abs(history.loss[0])) if history.loss else math.inf
     if math.isfinite(loss) and abs(loss) <= limit:
         return
-    kept = f"; the checkpoint in {job.folder} is of an earlier step" if job.folder else ""
     raise TrainingDiverged(
-        f"{job.name}: loss {loss:.4g} at step {step + 1} of {job.steps}, learning rate {lr:.3g}{kept}. "
+        f"{job.name}: loss {loss:.4g} at step {step + 1} of {job.steps}, learning rate {lr:.3g}{_kept(job)}. "
         "Try a smaller learning rate, a warm-up, clip=1.0, or look for NaN and empty masks in the batch of "
         "this step."
     )
 
 
-def _spawn(fabric: Any, job: _Job, network: nn.Module, optimizer: torch.optim.Optimizer) -> History:
+def _check_weights(job: _Job, step: int, network: nn.Module) -> None:
+    """Raise TrainingDiverged if a weight is NaN or infinite: a gradient can be while its loss is not."""
+    values = (*network.named_parameters(), *network.named_buffers())
+    bad = [name for name, value in values if not value.isfinite().all()]
+    if bad:
+        raise TrainingDiverged(
+            f"{job.name}: {bad[0]} is NaN or infinite after step {step + 1} of {job.steps}{_kept(job)}. A "
+            "gradient was, though the loss was not: look for a root, a logarithm or a division at zero."
+        )
+
+
+def _kept(job: _Job) -> str:
+    """Where the last good weights are, if they were kept."""
+    there = job.folder is not None and (job.folder / CHECKPOINT).exists()
+    return f"; the checkpoint in {job.folder} is of an earlier step" if there else ""
+
+
+def _spawn(fabric: Any, network: nn.Module, optimizer: torch.optim.Optimizer, job: _Job) -> History:
     """Run the loop in one process a device, and read the result back from the checkpoint of the first."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder = job.folder or Path(temporary)
-        fabric.launch(partial(_loop, job=replace(job, folder=folder)), network, optimizer)
-        return restore(folder, network, optimizer, seed=job.seed, description=job.description)
+        job = replace(job, folder=job.folder or Path(temporary))
+        lost = fabric.launch(partial(_loop_of_many, job=job), network, optimizer)
+        if lost is not None:
+            raise lost
+        return _restored(job, fabric, network, optimizer)
+
+
+def _loop_of_many(
+    fabric: Any, network: nn.Module, optimizer: torch.optim.Optimizer, job: _Job
+) -> Exception | None:
+    """The loop in one process of several; the errors that ``fit`` promises, which end all of them alike, are
+    handed back, since raised there they would reach the caller as text.
+    """
+    optimizer.load_state_dict(deepcopy(optimizer.state_dict()))  # what is sent to processes, they share
+    try:
+        _loop(fabric, network, optimizer, job)
+    except (TrainingDiverged, DataError) as error:
+        return error
+    return None

@@ -1,5 +1,5 @@
 """A small analytic data set: a camera moves through a room with a floor, a wall and a box, whose depth is
-known in closed form."""
+known in closed form. And how well depth and pose explain one image by another."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from mdepth import geometry
 from mdepth.datasets.sample import DepthDataset, Sample, make_sample
 
 
@@ -95,3 +96,22 @@ def analytic() -> Callable[..., Analytic]:
     """Makes the analytic data set: ``analytic(scenes=2, frames=2, size=(40, 56), holes=False,
     stereo=False)``."""
     return Analytic
+
+
+def photometric_error(target: Sample, source: Sample, T_source_target: torch.Tensor) -> float:
+    """Mean absolute difference of the source warped into the target, where both see."""
+    warped, seen = geometry.warp(
+        source["image"][None],
+        target["depth"][None],
+        source["K"][None],
+        target["K"][None],
+        T_source_target[None],
+    )
+    where = (seen & target["valid"][None])[0, 0]
+    return (warped[0] - target["image"]).abs().mean(0)[where].mean().item()
+
+
+@pytest.fixture
+def photometric() -> Callable[[Sample, Sample, torch.Tensor], float]:
+    """Measures how badly one image explains another: ``photometric(target, source, T_source_target)``."""
+    return photometric_error

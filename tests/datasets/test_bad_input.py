@@ -1,11 +1,26 @@
 """Bad files, one by one: every message names the file, the field, what was expected and what to do."""
 
+import struct
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mdepth.datasets import export, kitti, nyu, rgbd
-from mdepth.datasets.files import codes_to_depth, read_codes, read_image, read_numbers, read_pgm, read_text
+from mdepth.datasets.files import (
+    atomic_file,
+    atomic_folder,
+    codes_to_depth,
+    read_codes,
+    read_image,
+    read_matlab,
+    read_numbers,
+    read_pgm,
+    read_text,
+)
 from mdepth.shapes import DataError
 
 # ---- pictures ----
@@ -58,6 +73,60 @@ def test_depth_and_colour_mixed_up(tmp_path):
     assert read_image(tmp_path / "eight.png").shape == (3, 4, 4)  # a grey photograph is one
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr"])
+def test_pictures_of_every_8_bit_kind(tmp_path, mode):
+    path = tmp_path / ("a.jpg" if mode in ("CMYK", "YCbCr") else "a.png")
+    Image.new("RGB", (5, 4), "white").convert(mode).save(path)
+    assert (read_image(path) > 0.99).all()
+    assert read_image(path).shape == (3, 4, 5)
+
+
+def test_a_turned_photograph_is_turned_only_when_asked_for(tmp_path):
+    """Depth maps and cameras belong to the pixels as they are stored."""
+    picture = Image.new("RGB", (6, 4))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    assert read_image(tmp_path / "a.jpg").shape == (3, 4, 6)
+    assert read_image(tmp_path / "a.jpg", upright=True).shape == (3, 6, 4)
+
+
+def test_sixteen_bits_of_colour(tmp_path):
+    """A PNG of 16 bits a channel: colour to within 8 bits, and no depth."""
+    lines = b"".join(b"\0" + np.full((3, 3), 0x80FF, ">u2").tobytes() for _ in range(2))
+    header = struct.pack(">IIBBBBB", 3, 2, 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    content = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    assert read_image(tmp_path / "a.png").unique().item() == pytest.approx(0x80FF / 0xFFFF, abs=1 / 255)
+    with pytest.raises(DataError, match="is it a colour picture"):
+        read_codes(tmp_path / "a.png")
+
+
+def test_depth_painted_in_colours_is_not_depth(tmp_path):
+    """The indices of a palette look like codes; a grey palette does hold them."""
+    values = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    picture = Image.fromarray(values).convert("P")
+    picture.putpalette([255 - i // 3 for i in range(768)])  # grey, from white to black
+    picture.save(tmp_path / "grey.png")
+    assert (read_codes(tmp_path / "grey.png", bits=8) == 255 - values).all()
+    picture.putpalette([(7 * i) % 256 for i in range(768)])
+    picture.save(tmp_path / "painted.png")
+    with pytest.raises(DataError, match=r"painted.png: expected one channel of 8 bits, found a palette"):
+        read_codes(tmp_path / "painted.png", bits=8)
+
+
+def test_codes_of_32_bits_do_not_wrap_around(tmp_path):
+    Image.fromarray(np.full((2, 3), 70_000, dtype=np.int32)).save(tmp_path / "a.tif")
+    with pytest.raises(
+        DataError, match=r"a.tif: expected 16-bit depth codes, found numbers from 70000 to 70000"
+    ):
+        read_codes(tmp_path / "a.tif")
+
+
 def test_units_that_the_sensor_cannot_reach(tmp_path):
     codes = np.array([[0, 17985, 36156, 65535]], dtype=np.uint16)
     with pytest.raises(
@@ -76,6 +145,7 @@ def test_pgm(tmp_path):
         (b"P6 2 2 255\n" + bytes(12), "expected a binary PGM"),
         (b"P5 2 2 65535\n" + bytes(7), "expected 8 bytes of 16-bit pixels"),
         (b"P5 2 2 255\n" + bytes(4), "with maximum 255"),
+        (b"P5 0 0 65535\n", "found 0 with maximum 65535"),
     ]:
         path.write_bytes(content)
         with pytest.raises(DataError, match=rf"d.pgm: .*{message}"):
@@ -102,6 +172,73 @@ def test_text(tmp_path):
         read_text(path)
     with pytest.raises(DataError, match=r"none.txt: cannot be read .*mdepth data check"):
         read_text(tmp_path / "none.txt")
+
+
+def test_damaged_matlab_files_of_every_kind(tmp_path):
+    """Cut off at any length, or with wrong bytes anywhere: one kind of error, which names the file."""
+    from scipy.io import savemat
+
+    path = tmp_path / "info.mat"
+    with pytest.raises(
+        DataError, match=r"info.mat: is not a readable MATLAB 5 file .*No such file.*expected it"
+    ):
+        read_matlab(path, "it")
+    savemat(path, {"bounds": np.random.default_rng(0).random(500)}, do_compression=True)
+    content, rng = path.read_bytes(), np.random.default_rng(1)
+    kinds = set()
+    for i in range(60):
+        data = bytearray(content[: len(content) if i % 2 else rng.integers(len(content))])
+        for place in rng.integers(len(data) or 1, size=3 * (i % 2)):
+            data[place] ^= rng.integers(1, 256, dtype=np.uint8)
+        path.write_bytes(data)
+        try:
+            kinds.add(type(read_matlab(path, "it")))
+        except DataError as error:
+            kinds.add(str(error).split(" (")[0])
+    assert kinds <= {dict, f"{path}: is not a readable MATLAB 5 file"}
+    assert len(kinds) == 2 or dict not in kinds
+
+
+# ---- two at once ----
+
+
+@pytest.mark.parametrize("make", [atomic_file, atomic_folder])
+def test_the_second_of_two_that_write_at_once_gives_way(tmp_path, make):
+    def put(place, text):
+        (place if make is atomic_file else place / "a").write_text(text)
+
+    target = tmp_path / "target"
+
+    def both(overwrite):
+        with make(target, overwrite=overwrite) as late:
+            put(late, "late")
+            with make(target, overwrite=overwrite) as early:
+                put(early, "early")
+
+    with pytest.raises(DataError, match=r"target: exists by now, written by another process"):
+        both(overwrite=False)
+    content = target if make is atomic_file else target / "a"
+    assert content.read_text() == "early"
+    both(overwrite=True)
+    assert content.read_text() == "late"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "old").touch()
+
+    def broken(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "replace", broken)
+    with (
+        pytest.raises(DataError, match=r"target: could not be written \(Input/output error\)"),
+        atomic_folder(target, overwrite=True) as new,
+    ):
+        (new / "new").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["target", "old"]
 
 
 # ---- the labelled .mat ----
@@ -172,6 +309,8 @@ def test_wrong_content_of_the_mat(mat, key, values, message):
         ({"testNdxs": [[0], [1]]}, r"must count from 1 to 4, found 2 numbers from 0 to 1.*counts from 0"),
         ({"testNdxs": [[5]]}, r"must count from 1 to 4"),
         ({"testNdxs": np.zeros((0, 1))}, r"found 0 numbers"),
+        ({"testNdxs": "abc"}, r"testNdxs must hold numbers, found <U3"),
+        ({"testNdxs": [[1.0], [np.nan]]}, r"testNdxs must hold numbers, found float64"),
     ],
 )
 def test_wrong_splits(mat, content, message):
@@ -182,13 +321,79 @@ def test_wrong_splits(mat, content, message):
         nyu.Labelled(mat, mat.with_name("bad.mat"), "test")
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0, 0.0])
-def test_bad_depth_values_in_the_mat_are_found_by_the_check(mat, bad):
+@pytest.mark.parametrize("key", ["depths", "rawDepths"])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.nan, "holds NaN, infinite or negative values .*write 0 there"),
+        (np.inf, "holds NaN, infinite or negative values"),
+        (-1.0, "holds NaN, infinite or negative values"),
+        (1500.5, r"depth reaches 1500.5, but metres end at 100 here; .*divide by 1000"),
+    ],
+)
+def test_bad_depth_values_in_the_mat(mat, key, bad, message):
+    values = np.ones((4, 56, 40), dtype=np.float32)
+    values[2, 5, 7] = bad
+    change(mat, key, values)
+    dataset = nyu.Labelled(mat, depth={"depths": "filled", "rawDepths": "raw"}[key])
+    assert dataset[1]["valid"].all()
+    with pytest.raises(DataError, match=rf"labeled.mat, {key}, 3: {message}"):
+        dataset[2]
+
+
+def test_no_depth_at_all_in_the_mat_is_found_by_the_check(mat):
     from mdepth.datasets import check_sample
 
-    change(mat, "depths", np.full((4, 56, 40), bad, dtype=np.float32))
-    with pytest.raises(DataError, match=r"sample 'nyu/room_0000/0001': depth"):
+    change(mat, "depths", np.zeros((4, 56, 40), dtype=np.float32))
+    with pytest.raises(DataError, match=r"sample 'nyu/room_0000/0001': depth has no valid pixel; leave"):
         check_sample(nyu.Labelled(mat)[0])
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "message"),
+    [
+        (
+            "intrinsics",
+            np.zeros(4),
+            r"intrinsics must be 3x3 numbers with positive focal lengths, found \[0.0",
+        ),
+        ("intrinsics", np.full((3, 3), np.nan), r"found \[\[nan.*pass K="),
+        ("intrinsics", np.zeros((3, 3)), "positive focal lengths"),
+        ("scenes", np.zeros((1, 4)), "scenes must be a cell array of strings"),
+    ],
+)
+def test_wrong_cameras_and_names_in_the_mat(mat, key, values, message):
+    change(mat, key, values)
+    with pytest.raises(DataError, match=rf"labeled.mat: .*{message}"):
+        nyu.Labelled(mat)
+
+
+def test_fewer_scenes_than_images_and_a_group_for_an_array(mat):
+    import h5py
+
+    with h5py.File(mat, "r+") as file:
+        references = file["scenes"][:, :2]
+        del file["scenes"], file["depths"]
+        file.create_dataset("scenes", data=references, dtype=h5py.ref_dtype)
+        file.create_group("depths")
+    with pytest.raises(DataError, match=r"labeled.mat: scenes holds 2 strings for 4 images"):
+        nyu.Labelled(mat, depth="raw")
+    with pytest.raises(DataError, match=r"labeled.mat: the keys \['depths'\] are missing"):
+        nyu.Labelled(mat)
+
+
+def test_damage_inside_the_mat_names_image_and_key(mat, monkeypatch):
+    dataset = nyu.Labelled(mat)
+
+    class Damaged(dict):
+        def __getitem__(self, key):
+            raise OSError("Can't synchronously read data (inflate() failed)")
+
+    monkeypatch.setattr(dataset, "_file", Damaged)
+    with pytest.raises(
+        DataError, match=r"labeled.mat: images of image 2 cannot be read .*inflate.*get it again"
+    ):
+        dataset[1]
 
 
 def test_h5_frames(tmp_path):
@@ -205,6 +410,22 @@ def test_h5_frames(tmp_path):
     with h5py.File(path, "r+") as file:
         file["depth"] = np.zeros((4, 5), dtype=np.uint8)
     with pytest.raises(DataError, match=r"expected rgb .* and depth \(H, W\) float metres, found .* uint8"):
+        nyu.H5Frames(tmp_path)[0]
+    for bad, message in [
+        (np.nan, "holds NaN"),
+        (np.inf, "holds NaN, infinite"),
+        (-1.0, "or negative values"),
+        (1500.5, "depth reaches 1500.5, but metres end at 300 here"),
+    ]:
+        with h5py.File(path, "r+") as file:
+            del file["depth"]
+            file["depth"] = np.array([[1.0] * 5] * 3 + [[bad] * 5], dtype=np.float32)
+        with pytest.raises(DataError, match=rf"00001.h5, depth: .*{message}"):
+            nyu.H5Frames(tmp_path, K=torch.eye(3))[0]
+    with h5py.File(path, "r+") as file:
+        del file["rgb"]
+        file.create_group("rgb")
+    with pytest.raises(DataError, match=r"the keys \['rgb'\] are missing"):
         nyu.H5Frames(tmp_path)[0]
     (tmp_path / "empty").mkdir()
     with pytest.raises(

@@ -112,3 +112,15 @@ def test_every_loader_exists():
         if source.loader != "none":
             module, name = source.loader.split("(")[0].split(".")
             assert hasattr(modules[module], name), source.loader
+
+
+def test_folders_named_data_are_searched_unless_they_are_kittis(tmp_path):
+    """DenseDepth's zip unpacks to data/; KITTI's data/ hold thousands of frames."""
+    (tmp_path / "nyu/data").mkdir(parents=True)
+    (tmp_path / "nyu/data/nyu2_train.csv").touch()
+    closed = tmp_path / "kitti/raw/2011_09_26/2011_09_26_drive_0001_sync/image_02/data"
+    closed.mkdir(parents=True)
+    (closed / "calib_cam_to_cam.txt").touch()
+    inventory = check.find(tmp_path)
+    assert inventory.paths("nyu/densedepth") == [tmp_path / "nyu/data"]
+    assert not inventory.has("kitti/raw")

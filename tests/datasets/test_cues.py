@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdepth.datasets.worlds import World, cues, load
+from mdepth.datasets.worlds import Air, Builder, Material, Scene, World, cues, load, pose, render, scene
 
 
 def test_explained_is_the_share_between_levels() -> None:
@@ -73,15 +73,97 @@ def test_an_edge_between_two_things_is_no_crease() -> None:
     assert cues.visible_creases(image, depth, normals, instances)[1].sum() == 0
 
 
-@pytest.mark.parametrize(("bar_depth", "right"), [(1.0, True), (9.0, False)])
-def test_the_bar_of_a_t_is_guessed_to_be_nearer(bar_depth: float, right: bool) -> None:
-    """The upper half is the bar, two things below form the stem."""
-    instances = torch.ones(1, 1, 15, 15, dtype=torch.long)
-    instances[..., 8:, :7], instances[..., 8:, 7:] = 2, 3
-    depth = torch.where(instances == 1, bar_depth, torch.where(instances == 2, 4.0, 6.0))
-    hits, number = cues.junctions(instances, depth)
-    assert number[0] > 0
-    assert hits[0] == (number[0] if right else 0)
+def _two_squares(first: float = 2.0, second: float = 3.0) -> torch.Tensor:
+    """Layers of two squares that overlap in a corner: their outlines cross twice."""
+    layers = torch.full((2, 20, 20), torch.inf)
+    layers[0, 4:12, 4:12], layers[1, 8:16, 8:16] = first, second
+    return layers
+
+
+def test_outlines_of_two_squares_cross_twice() -> None:
+    assert cues.crossings(_two_squares()) == [(8, 12, 0, 1), (12, 8, 0, 1)]
+    assert cues.crossings(_two_squares(3.0, 2.0)) == [(8, 12, 1, 0), (12, 8, 1, 0)]
+
+
+def test_crossings_are_left_out_where_nobody_is_nearer_or_a_third_comes_close() -> None:
+    assert cues.crossings(_two_squares(2.0, 2.1)) == []
+    assert len(cues.crossings(_two_squares(2.0, 2.1), gap=1.0)) == 2
+    third = torch.full((1, 20, 20), torch.inf)
+    third[0, 7, 13] = 5.0
+    assert cues.crossings(torch.cat([_two_squares(), third])) == [(12, 8, 0, 1)]
+    assert len(cues.crossings(_two_squares(), half=8)) == 2
+    assert cues.crossings(_two_squares(), half=9) == []  # the window leaves the image
+
+
+def test_things_that_stand_apart_or_inside_each_other_do_not_cross() -> None:
+    layers = torch.full((3, 20, 20), torch.inf)
+    layers[0, 2:18, 2:18], layers[1, 6:12, 6:12], layers[2, 0, 0] = 3.0, 2.0, 1.0
+    assert cues.crossings(layers) == []
+
+
+@pytest.mark.parametrize("nearer", [0, 1])
+def test_a_t_tells_who_is_nearer_and_an_x_does_not(nearer: int) -> None:
+    """Solid, the nearer square keeps three quarters of the window's half; of glass, both keep a quarter."""
+    layers = _two_squares(*((2.0, 3.0) if nearer == 0 else (3.0, 2.0)))
+    places = cues.crossings(layers)
+    solid, glass = (cues.shown(layers, glass) for glass in (False, True))
+    window = slice(5, 11), slice(9, 15)
+    assert [int((solid[window] == thing).sum()) for thing in (nearer, 1 - nearer, -1)] == [18, 9, 9]
+    assert [int((glass[window] == thing).sum()) for thing in (0, 1, -1, -2)] == [9, 9, 9, 9]
+    assert cues.larger_part(solid, places).tolist() == [1.0, 1.0]
+    assert cues.larger_part(glass, places).tolist() == [0.5, 0.5]
+    assert cues.larger_part(solid, [(v, u, far, near) for v, u, near, far in places]).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("index", [0, 3, 26])
+def test_things_cast_alone_make_the_rendered_room(index: int) -> None:
+    """Laid over each other, nearest first, the layers are the room: every instance and every depth."""
+    world = World("rooms", "val", scenes=27)
+    views = full, empty = [scene(w, index) for w in (world, replace(world, furniture=False))]
+    camera = world.intrinsics(), world.height, world.width
+    layers = cues.things_alone(full, empty, *camera)
+    solid, shell = (render(view, 0, *camera, antialias=1) for view in views)
+    things = sorted(set(full.solids.instance.tolist()) - set(empty.solids.instance.tolist()))
+    seen = cues.shown(layers, glass=False)
+    numbers = np.where(seen < 0, shell.instances[0].numpy(), np.array(things)[seen])
+    assert len(layers) == len(things)
+    assert len(np.unique(seen)) > 2
+    assert (numbers == solid.instances[0].numpy()).all()
+    assert torch.equal(torch.minimum(layers.amin(0), shell.depth[0]), solid.depth[0])
+
+
+def test_glass_things_are_seen_through_each_other_but_not_through_a_wall() -> None:
+    paint, views = Material("plain", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), []
+    for things in ((1.0, 3.0, 6.0), ()):
+        builder = Builder()
+        builder.object("wall")
+        builder.box(paint, (20.0, 9.0, 0.2), z=5.0, bottom=-4.0)
+        for z in things:
+            builder.object("thing", z=z)
+            builder.box(paint, (0.4, 0.4, 0.4), bottom=0.8)
+        table, camera = (builder.solids(), builder.materials()), pose(0.0, 1.0, 0.0)[None]
+        views.append(Scene(*table, tuple(builder.labels), (), Air(), camera))
+    K = torch.tensor([[20.0, 0, 9.5], [0, 20.0, 8.5], [0, 0, 1]])
+    layers = cues.things_alone(*views, K, 18, 20)  # 18 rows: not a whole number of blocks
+    assert layers.shape == (3, 18, 20)
+    assert layers[:, 8, 9].tolist() == pytest.approx([0.8, 2.8, torch.inf])
+    assert [int(layer.isfinite().sum()) for layer in layers] == [100, 4, 0]
+    with pytest.raises(ValueError, match="nothing"):
+        cues.things_alone(views[1], views[1], K, 18, 20)
+
+
+@pytest.mark.slow
+def test_occlusion_tells_order_where_things_are_solid() -> None:
+    rooms, right, number = World("rooms", "val", scenes=24), np.zeros(2), 0
+    for i in range(24):
+        views = scene(rooms, i), scene(replace(rooms, furniture=False), i)
+        layers = cues.things_alone(*views, rooms.intrinsics(), rooms.height, rooms.width)
+        places = cues.crossings(layers)
+        right += [cues.larger_part(cues.shown(layers, glass), places).sum() for glass in (False, True)]
+        number += len(places)
+    assert number > 40
+    assert right[0] / number > 0.75
+    assert 0.35 < right[1] / number < 0.65
 
 
 def test_fit_finds_a_plane_and_nothing_in_noise() -> None:

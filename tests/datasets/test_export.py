@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdepth.datasets import check_sample, export, kitti, nyu
+from mdepth.datasets import check_sample, export, kitti, make3d, nyu
 from mdepth.datasets.sample import DepthDataset
 from mdepth.shapes import DataError
 
@@ -206,6 +206,28 @@ def test_full_disk_leaves_nothing_behind(analytic, tmp_path, monkeypatch, layout
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_is_begun_that_the_disk_cannot_hold(analytic, tmp_path, monkeypatch):
+    """HDF5 fails beyond repair on a disk that runs full, so space is asked for before."""
+    import shutil
+
+    asked = []
+
+    def nearly_full(path):
+        asked.append(path)
+        return type("Usage", (), {"free": 120_000})
+
+    monkeypatch.setattr(shutil, "disk_usage", nearly_full)
+    with pytest.raises(
+        DataError, match=r"nyu.mat: could not be written \(0.2 MB are needed, more than this disk has free\)"
+    ):
+        export.nyu_mat(analytic(), tmp_path / "nyu.mat")
+    assert list(tmp_path.iterdir()) == []
+    assert asked[0].parent == tmp_path  # the disk of the target
+    monkeypatch.undo()
+    path = export.nyu_mat(analytic(scenes=20), tmp_path / "nyu.mat")
+    assert path.stat().st_size < 40 * (14 * 40 * 56 + 1000) + 100_000  # what was asked for suffices
+
+
 @pytest.mark.parametrize("layout", WRITERS)
 def test_read_only_folder(analytic, tmp_path, monkeypatch, layout):
     """Denied by the system call itself, so that the test holds for a superuser too."""
@@ -234,3 +256,47 @@ def test_existing_target_is_kept_unless_told(analytic, tmp_path, layout):
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
     assert write(analytic(scenes=1), tmp_path / name, overwrite=True) == target
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def changed(analytic, **values):
+    """The analytic set with one value a sample for some keys."""
+
+    class Changed(analytic):
+        def __getitem__(self, index):
+            return {**super().__getitem__(index), **{key: value[index] for key, value in values.items()}}
+
+    return Changed
+
+
+def test_scene_names_of_any_alphabet(analytic, tmp_path):
+    names = ["küche", "台所", "salle à manger", "sofa 🛋"]
+    path = export.nyu_mat(changed(analytic, scene=names)(), tmp_path / "nyu.mat")
+    assert [sample["scene"] for sample in nyu.Labelled(path)] == names
+
+
+def test_stereo_cameras_that_the_layout_cannot_hold(analytic, tmp_path):
+    good = analytic(stereo=True)[0]["T_right_left"]
+    wider, turned = good.clone(), good.clone()
+    wider[0, 3] *= 3
+    turned[:2, :2] = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
+    for bad in (wider, turned):
+        dataset = changed(analytic, T_right_left=[good, bad, good, good])(stereo=True)
+        with pytest.raises(DataError, match=r"sample 'room_0000/01': T_right_left is .* 0.2 m apart in all"):
+            export.kitti_raw(dataset, tmp_path / "raw")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_laser_does_not_reach_is_unknown(analytic, tmp_path):
+    """Our own files must be readable by our own loader."""
+    depth = [sample["depth"] * 20 for sample in analytic()]
+    dataset = make3d.Make3D(export.make3d(changed(analytic, depth=depth)(), tmp_path / "m"), crop=False)
+    measured = dataset[0]["depth"][dataset[0]["valid"]]
+    assert 70 < measured.max() <= 81
+    assert depth[0].max() > 81
+
+
+def test_ids_that_differ_in_a_slash_only(analytic, tmp_path):
+    dataset = changed(analytic, id=["a/b_c", "a_b/c", "d", "e"])()
+    with pytest.raises(DataError, match=r"sample 'a_b/c': its file img-a_b_c.png is there already"):
+        export.make3d(dataset, tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import random
 import tarfile
 import threading
 import zipfile
@@ -179,3 +180,91 @@ def test_damaged_archives(tmp_path, make):
         unpack(tmp_path / "b", tmp_path / "out")
     with pytest.raises(DataError, match="cannot be read"):
         unpack(tmp_path / "missing", tmp_path / "out")
+
+
+def flip(path, start, count=40):
+    """Change some bytes in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    for i in range(start, start + count):
+        data[i] ^= 0xFF
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
+def test_damage_in_the_middle_of_a_compressed_tar(tmp_path, compression):
+    """Also where the damage decompresses to something: the checksum follows the last member."""
+    archive, noise = tmp_path / "a", bytes(random.Random(0).choices(range(50), k=60_000))
+    with tarfile.open(archive, f"w:{compression}") as target:
+        info = tarfile.TarInfo("x.bin")
+        info.size = len(noise)
+        target.addfile(info, io.BytesIO(noise))
+    flip(archive, archive.stat().st_size // 2)
+    with pytest.raises(DataError, match=r"a: is (damaged|no \.zip).*download it again"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_damage_in_a_compressed_zip_and_a_password(tmp_path):
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("x.bin", bytes(random.Random(0).choices(range(50), k=60_000)))
+    flip(archive, archive.stat().st_size // 2)
+    with pytest.raises(DataError, match=r"a.zip: is damaged or encrypted .*Nothing was unpacked"):
+        unpack(archive, tmp_path / "out")
+    make_zip(archive, ("x.bin", b"1"))
+    data = bytearray(archive.read_bytes())
+    data[6] |= 1  # the flags of the member, there and in the directory
+    data[data.rindex(b"PK\1\2") + 8] |= 1
+    archive.write_bytes(data)
+    with pytest.raises(DataError, match=r"encrypted .*password"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_links_in_a_zip_are_refused(tmp_path):
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        link = zipfile.ZipInfo("link")
+        link.external_attr = 0o120777 << 16
+        target.writestr(link, "/etc/passwd")
+    with pytest.raises(DataError, match=r"holds 'link' \(a link or device\).*refused"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tar_whose_last_member_is_a_zip_is_a_tar(tmp_path):
+    inner = make_zip(tmp_path / "b.zip", ("inner.txt", b"x")).read_bytes()
+    archive = tmp_path / "a.tar"
+    with tarfile.open(archive, "w") as target:
+        for name, content in (("a.txt", b"a"), ("b.zip", inner)):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            target.addfile(info, io.BytesIO(content))
+    assert sorted(path.name for path in unpack(archive, tmp_path / "out").iterdir()) == ["a.txt", "b.zip"]
+
+
+def test_a_full_disk_while_unpacking_is_not_called_damage(tmp_path, monkeypatch):
+    archive = make_zip(tmp_path / "a.zip", ("x.bin", b"1"))
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
+    with pytest.raises(DataError, match=r"out: could not be written \(No space left on device\)"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_may_not_be_written(server, tmp_path, monkeypatch):
+    import tempfile
+
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    for module, name in ((tempfile, "mkstemp"), (tempfile, "NamedTemporaryFile"), (tempfile, "mkdtemp")):
+        monkeypatch.setattr(module, name, denied)
+    with pytest.raises(
+        DataError, match=r"list.txt: cannot be written \(.*Permission denied.*choose another folder"
+    ):
+        fetch("list", tmp_path, remotes=table(server, "/whole"))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

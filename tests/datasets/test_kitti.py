@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from mdepth import geometry
 from mdepth.datasets import check_sample, kitti
 from mdepth.datasets.kitti.calibration import Calibration
 from mdepth.datasets.kitti.oxts import T_map_imu, rotation_from_angles
@@ -205,21 +204,8 @@ def test_eigen_test_frames_of_the_sample(real_data):
         kitti.Raw(real_data / "kitti/raw", lines)
 
 
-def photometric(target, source, T_source_target):
-    """Mean absolute difference of the source warped into the target, where both see."""
-    warped, seen = geometry.warp(
-        source["image"][None],
-        target["depth"][None],
-        source["K"][None],
-        target["K"][None],
-        T_source_target[None],
-    )
-    where = (seen & target["valid"][None])[0, 0]
-    return (warped[0] - target["image"]).abs().mean(0)[where].mean().item()
-
-
 @pytest.mark.realdata
-def test_poses_and_stereo_explain_the_real_images(real_data):
+def test_poses_and_stereo_explain_the_real_images(real_data, photometric):
     """LiDAR points carried to the next frame by GPS/IMU poses, and to the right camera by calibration, land
     on the same colours."""
     dataset = kitti.Raw(real_data / "kitti/raw", mode="corrected", stereo=True)

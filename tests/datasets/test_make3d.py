@@ -80,3 +80,21 @@ def test_bounds_are_required(real_data, tmp_path):
     savemat(tmp_path / "info.mat", {"clips": 1})
     with pytest.raises(DataError, match=r"info.mat: expected clips"):
         make3d.BoundedDepth(tmp_path)[0]
+
+
+def test_a_photograph_without_its_bounds(tmp_path):
+    Image.new("RGB", (20, 30)).save(tmp_path / "img.png")
+    Image.fromarray(np.zeros((55, 305), np.uint16)).save(tmp_path / "depth.png")
+    with pytest.raises(DataError, match=r"info.mat: is not a readable MATLAB 5 file .*No such file"):
+        make3d.BoundedDepth(tmp_path)[0]
+    clips = np.empty((1, 1), dtype=object)  # a cell array
+    clips[0, 0] = {"depth_bounds": np.array([80.0, 3.84])}
+    savemat(tmp_path / "info.mat", {"clips": clips})
+    with pytest.raises(DataError, match=r"info.mat: clips\{1\}.depth_bounds must rise, found 80 and 3.84"):
+        make3d.BoundedDepth(tmp_path)[0]
+
+
+def test_a_picture_too_wide_for_the_crop(photographs):
+    Image.new("RGB", (50, 20)).save(photographs / "img-op1.jpg")
+    with pytest.raises(DataError, match=r"img-op1.jpg: is 20x50, too wide for the central crop of 25 rows"):
+        make3d.Make3D(photographs)[0]

@@ -98,3 +98,37 @@ def test_bad_files_are_named(tmp_path):
     Image.new("L", (4, 3)).save(tmp_path / "empty" / "a.png")
     with pytest.raises(DataError, match="8 bits"):
         read_predictions(tmp_path / "empty", "m/256")[0]
+
+
+def test_damaged_npz_files_are_named(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez_compressed(tmp_path / "a.npz", rng.random((2, 30, 40)))
+    content = (tmp_path / "a.npz").read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 0xFF
+    for broken in (b"", content[: len(content) // 2], bytes(flipped), b"PK\3\4"):
+        (tmp_path / "a.npz").write_bytes(broken)
+        with pytest.raises(DataError, match=r"a.npz: is not a readable array"):
+            read_predictions(tmp_path / "a.npz", "m")
+
+
+def test_files_go_in_the_order_of_their_numbers(tmp_path):
+    """Sorted as words, 10 would come before 2, and every score would be one of another image."""
+    for i in range(1, 13):
+        np.save(tmp_path / f"{i}.npy", np.full((2, 2), float(i)))
+    (tmp_path / "._1.npy").write_bytes(b"\0")
+    predictions = read_predictions(tmp_path, "m").match([f"room/{letter}" for letter in "abcdefghijkl"])
+    assert [p[0, 0] for p in predictions] == list(range(1, 13))
+
+
+def test_two_files_of_one_name(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((2, 2)))
+    Image.fromarray(np.full((2, 2), 7, np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.\w+: a\.\w+ has the same name; keep one"):
+        read_predictions(tmp_path, "m")
+
+
+def test_depth_beyond_all_numbers(tmp_path):
+    np.save(tmp_path / "a.npy", np.full((2, 2), 1e-40))
+    with pytest.raises(DataError, match=r"a.npy: depth reaches 1e\+40; write 0"):
+        read_predictions(tmp_path / "a.npy", "1/m")[0]

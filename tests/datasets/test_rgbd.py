@@ -1,3 +1,5 @@
+"""TUM, 7-Scenes, NYU video and the reader's own folder: units, cameras, times, poses that explain images."""
+
 import json
 
 import numpy as np
@@ -5,38 +7,28 @@ import pytest
 import torch
 from PIL import Image
 
-from mdepth import geometry
 from mdepth.datasets import check_sample, rgbd
 from mdepth.datasets.registration import register_depth, z_buffer
 from mdepth.datasets.rgbd.tum import associate
 from mdepth.shapes import DataError
 
 
-def photometric(target, source, T_source_target):
-    """Mean absolute difference of the source warped into the target, where both see."""
-    warped, seen = geometry.warp(
-        source["image"][None],
-        target["depth"][None],
-        source["K"][None],
-        target["K"][None],
-        T_source_target[None],
-    )
-    where = (seen & target["valid"][None])[0, 0]
-    return (warped[0] - target["image"]).abs().mean(0)[where].mean().item()
-
-
-def explained(dataset, i, j):
+@pytest.fixture
+def explained(photometric):
     """Photometric error with the poses, relative to that of standing still; and with the inverse motion."""
-    target, source = dataset[i], dataset[j]
-    T = torch.linalg.inv(source["T_world_camera"].double()) @ target["T_world_camera"].double()
-    still = photometric(target, source, torch.eye(4))
-    return photometric(target, source, T.float()) / still, photometric(
-        target, source, torch.linalg.inv(T).float()
-    ) / still
+
+    def ratios(dataset, i, j):
+        target, source = dataset[i], dataset[j]
+        T = torch.linalg.inv(source["T_world_camera"].double()) @ target["T_world_camera"].double()
+        moved, inverted = (photometric(target, source, motion.float()) for motion in (T, torch.linalg.inv(T)))
+        still = photometric(target, source, torch.eye(4))
+        return moved / still, inverted / still
+
+    return ratios
 
 
 @pytest.mark.realdata
-def test_real_recordings_obey_the_contract_and_their_poses_hold(real_data):
+def test_real_recordings_obey_the_contract_and_their_poses_hold(real_data, explained):
     sets = [
         (rgbd.Tum(real_data / "rgbd/tum_fr1_dense_vo"), 10, 0, 2, 0.5),
         (rgbd.NyuVideo(real_data / "rgbd/nyu_dining_video"), 5, 0, 1, 0.5),
@@ -58,7 +50,7 @@ def test_tum_unit_and_camera(real_data):
 
 
 @pytest.mark.realdata
-def test_registered_depth_fits_the_colours_better(real_data):
+def test_registered_depth_fits_the_colours_better(real_data, explained):
     """Moving depth to the colour camera must lower the photometric error between frames, on average over
     pairs."""
     folder = real_data / "rgbd/7scenes_redkitchen"

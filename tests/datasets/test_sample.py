@@ -30,6 +30,11 @@ def test_a_good_sample_passes_unchanged():
         ({"depth": GOOD[0]}, "shape"),
         ({"image": torch.full((3, 3, 4), 128.0)}, r"divide 8-bit values by 255"),
         ({"image": torch.full((3, 3, 4), math.nan)}, "NaN"),
+        (
+            {"image": torch.zeros(3, 4)},
+            r"image must be torch.float32 of shape \(3, 'H', 'W'\), got .*\(3, 4\)",
+        ),
+        ({"image": torch.zeros(3, 0, 4)}, r"image is empty, of shape \(3, 0, 4\)"),
         ({"depth": torch.full((1, 3, 4), math.inf)}, "infinite"),
         ({"depth": -GOOD}, "negative"),
         ({"valid": torch.zeros(1, 3, 4, dtype=torch.bool)}, "no valid pixel"),

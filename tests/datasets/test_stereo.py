@@ -57,3 +57,9 @@ def test_missing_half_and_unknown_scale(real_data, tmp_path):
         (folder / name).write_bytes((source / name).read_bytes())
     with pytest.raises(DataError, match=r"scale of its disparity is unknown \(folder Bear\)"):
         stereo.Middlebury(folder)
+
+
+@pytest.mark.parametrize(("focal", "baseline"), [(0.0, 0.1), (-900.0, 0.1), (900.0, -0.1)])
+def test_cameras_that_cannot_be(tmp_path, focal, baseline):
+    with pytest.raises(ValueError, match="focal and baseline must be positive"):
+        stereo.Middlebury(tmp_path, focal=focal, baseline=baseline)

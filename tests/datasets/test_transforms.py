@@ -81,14 +81,12 @@ def test_flip_mirrors_points_normals_and_poses(sample):
     torch.testing.assert_close(t.hflip(flipped)["T_world_camera"], sample["T_world_camera"])
 
 
-def test_flipped_frames_still_warp_into_each_other(analytic):
+def test_flipped_frames_still_warp_into_each_other(analytic, photometric):
     """The relative pose of two flipped frames explains their images as well as before."""
     first, second = analytic(size=(96, 128))[0], analytic(size=(96, 128))[1]
 
     def error(a, b):
-        T = torch.linalg.inv(b["T_world_camera"]) @ a["T_world_camera"]
-        warped, seen = geometry.warp(b["image"][None], a["depth"][None], b["K"][None], a["K"][None], T[None])
-        return (warped - a["image"][None]).abs().mean(1)[seen[:, 0]].mean().item()
+        return photometric(a, b, torch.linalg.inv(b["T_world_camera"]) @ a["T_world_camera"])
 
     plain = error(first, second)
     assert error(t.hflip(first), t.hflip(second)) == pytest.approx(plain, abs=1e-4)
@@ -100,16 +98,9 @@ def test_flipped_frames_still_warp_into_each_other(analytic):
     )
 
 
-def test_flipped_stereo_pair_still_matches(analytic):
+def test_flipped_stereo_pair_still_matches(analytic, photometric):
     pair = t.hflip(analytic(size=(96, 128), stereo=True)[0])
-    warped, seen = geometry.warp(
-        pair["image_right"][None],
-        pair["depth"][None],
-        pair["K"][None],
-        pair["K"][None],
-        pair["T_right_left"][None],
-    )
-    difference = (warped - pair["image"][None]).abs().mean(1)[seen[:, 0]].mean()
+    difference = photometric(pair, {**pair, "image": pair["image_right"]}, pair["T_right_left"])
     unmoved = (pair["image_right"] - pair["image"]).abs().mean()
     assert difference < 0.5 * unmoved
 
@@ -117,7 +108,8 @@ def test_flipped_stereo_pair_still_matches(analytic):
 def test_zoom_divides_depth_and_keeps_x_and_y(sample):
     near = t.zoom(sample, 1.5)
     assert near["image"].shape == (3, 60, 84)
-    assert near["K"][0, 0] == sample["K"][0, 0]
+    assert (near["K"][0, 0], near["K"][1, 1]) == (sample["K"][0, 0], sample["K"][1, 1])
+    assert near["K"][:2, 2].tolist() == pytest.approx(((sample["K"][:2, 2] + 0.5) * 1.5 - 0.5).tolist())
     assert near["depth"].max().item() == pytest.approx(sample["depth"].max().item() / 1.5)
     assert "T_world_camera" not in near
     assert "normals" not in near
@@ -275,3 +267,46 @@ def test_wrong_settings_are_named():
         t.Augmentation(scale=(2.0, 1.0))
     with pytest.raises(ValueError, match="leaves the image"):
         t.augment({"image": torch.zeros(1, 3, 4, 4)}, t.Augmentation(size=(8, 8)), torch.Generator())
+
+
+def test_sparse_resize_carries_over_only_what_is_valid():
+    depth = torch.tensor([[[1.0, 5.0], [0.0, 3.0]]])
+    valid = torch.tensor([[[False, True], [False, True]]])
+    item = {"image": torch.zeros(3, 2, 2), "depth": depth, "valid": valid, "K": torch.eye(3)}
+    assert t.resize(item, 1, 1, sparse=True)["depth"].item() == 3.0
+
+
+def test_sizes_that_differ_are_explained():
+    batch = {"image": torch.zeros(4, 3, 20, 20), "depth": torch.ones(4, 1, 20, 20)}
+    with pytest.raises(ValueError, match=r"scale=\(1.0, 1.5\) makes images of sizes .*; name a size"):
+        t.augment(batch, t.Augmentation(scale=(1.0, 1.5)), torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("at", range(9))
+def test_sparse_resize_puts_a_measurement_where_its_centre_falls(at):
+    """Of three columns to two: the centres 0.5, 1.5, 2.5 fall to 0.33, 1, 1.67."""
+    depth = torch.zeros(9)
+    depth[at] = 4.0
+    item = {"image": torch.zeros(3, 3, 3), "depth": depth.reshape(1, 3, 3), "K": torch.eye(3)}
+    row, column = divmod(at, 3)
+    assert t.resize(item, 2, 2, sparse=True)["depth"][0].nonzero().tolist() == [
+        [[0, 1, 1][row], [0, 1, 1][column]]
+    ]
+
+
+def test_disparity_is_in_pixels_of_the_image_at_hand(sample):
+    """Half the columns, half the pixels between the two views, whatever happens to the rows; and a mirror
+    image has no disparity to the left.
+    """
+    disparity = 0.2 * sample["K"][0, 0] / sample["depth"]
+    small = t.resize({**sample, "disparity": disparity}, 40, 28)
+    torch.testing.assert_close(small["disparity"], 0.2 * small["K"][0, 0] / small["depth"])
+    assert "disparity" not in t.hflip({**sample, "disparity": disparity})
+
+
+def test_normals_turn_with_the_camera(sample):
+    turned = t.roll(sample, 30.0)
+    numeric = geometry.normals_from_depth(turned["depth"][None], turned["K"][None])[0]
+    floor = (numeric.norm(dim=0) > 0) & (turned["normals"].norm(dim=0) > 0) & (numeric[2] > -0.5)
+    assert floor.sum() > 200
+    assert (numeric * turned["normals"]).sum(0)[floor].median() > 0.99  # unturned: cos 30 degrees

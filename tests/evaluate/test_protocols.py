@@ -68,23 +68,70 @@ def test_get_protocol():
         get_protocol("eigen")
 
 
-@pytest.mark.parametrize(
-    ("name", "fields"),
-    {
-        "laina-nyu": {"crop": None, "averaging": "pooled", "alignment": "none", "clamp": None},
-        "eigen-nyu": {"crop": CROPS["eigen-nyu"], "averaging": "pooled", "resize_mode": "nearest"},
-        "densedepth-nyu": {"clamp": (0.1, 10.0), "flip": "mean", "averaging": "pooled"},
-        "densedepth-nyu-per-image": {"clamp": (0.1, 10.0), "flip": "mean", "averaging": "per_image"},
-        "hu-nyu": {"view_size": (240, 320), "align_corners": True, "averaging": "pooled"},
-        "bts-nyu": {"clamp": (1e-3, 10.0), "max_depth": 10.0, "averaging": "per_image", "flip": "none"},
-        "monodepth2-kitti": {"alignment": "median", "factor": 1.0, "max_depth": 80.0, "clamp": (1e-3, 80.0)},
-        "monodepth2-kitti-stereo": {"alignment": "none", "factor": 5.4, "crop": CROPS["garg"]},
-        "monodepth2-kitti-benchmark": {"crop": None, "max_depth": math.inf, "clamp": (1e-3, 80.0)},
-        "make3d": {"max_depth": 70.0, "clamp": None},
-    }.items(),
-)
-def test_what_sets_the_sources_apart(name, fields):
-    assert {key: getattr(PROTOCOLS[name], key) for key in fields} == fields
+#: Typed again from what the sources do: crop, range of targets, clamp, alignment and factor, average, flips,
+#: what is resized and how; then (image size, first row and column) of what the network is shown.
+GARG_80 = ("garg", (1e-3, 80.0), (1e-3, 80.0))
+INVERSE = "inverse_depth bilinear"
+HALVED = ((240, 320), (6, 234, 8, 312))
+BAND = (None, (710, 1562, 0, 1704))
+ANY, WHOLE = (0.0, math.inf), (None, None)
+SOURCES = {
+    "worlds": (None, ANY, (1e-3, 80.0), "none", 1.0, "per_image", "none", "depth bilinear", WHOLE),
+    "eigen-nyu": ("eigen-nyu", ANY, None, "none", 1.0, "pooled", "none", "depth nearest", WHOLE),
+    "eigen-kitti": ("eigen-kitti", ANY, None, "none", 1.0, "pooled", "none", "depth nearest", WHOLE),
+    "eigen-fergus-nyu": ("toolbox", ANY, None, "none", 1.0, "pooled", "none", "depth bilinear", WHOLE),
+    "laina-nyu": (None, ANY, None, "none", 1.0, "pooled", "none", "depth bilinear", WHOLE),
+    "make3d": (None, (0.0, 70.0), None, "none", 1.0, "pooled", "none", "depth bilinear", WHOLE),
+    "densedepth-nyu": (
+        "eigen-nyu", ANY, (0.1, 10.0), "none", 1.0, "pooled", "each mean", "depth bilinear", WHOLE
+    ),
+    "densedepth-nyu-per-image": (
+        "eigen-nyu", ANY, (0.1, 10.0), "none", 1.0, "per_image", "each mean", "depth bilinear", WHOLE
+    ),
+    "hu-nyu": (None, ANY, None, "none", 1.0, "pooled", "none", "depth bilinear corners", HALVED),
+    "sparse-to-dense-nyu": (None, ANY, None, "none", 1.0, "per_image", "none", "depth bilinear", HALVED),
+    "bts-nyu": (
+        "eigen-today", (1e-3, 10.0), (1e-3, 10.0), "none", 1.0, "per_image", "none", "depth bilinear", WHOLE
+    ),
+    "adabins-nyu": (
+        "eigen-today", (1e-3, 10.0), (1e-3, 10.0), "none", 1.0, "per_image", "each mean", "depth bilinear",
+        WHOLE,
+    ),
+    "monodepth-kitti": (*GARG_80, "none", 1.0, "per_image", "none", INVERSE, WHOLE),
+    "monodepth2-kitti": (*GARG_80, "median", 1.0, "per_image", "none", INVERSE, WHOLE),
+    "monodepth2-kitti-stereo": (*GARG_80, "none", 5.4, "per_image", "none", INVERSE, WHOLE),
+    "monodepth2-kitti-pp": (*GARG_80, "median", 1.0, "per_image", "ramp", INVERSE, WHOLE),
+    "monodepth2-kitti-stereo-pp": (*GARG_80, "none", 5.4, "per_image", "ramp", INVERSE, WHOLE),
+    "monodepth2-kitti-benchmark": (
+        None, ANY, (1e-3, 80.0), "median", 1.0, "per_image", "none", INVERSE, WHOLE
+    ),
+    "monodepth2-kitti-benchmark-stereo": (
+        None, ANY, (1e-3, 80.0), "none", 5.4, "per_image", "none", INVERSE, WHOLE
+    ),
+    "monodepth2-make3d": (
+        None, (0.0, 70.0), (1e-3, 70.0), "median", 1.0, "per_image", "none", "depth nearest", BAND
+    ),
+    "monodepth2-make3d-stereo": (
+        None, (0.0, 70.0), (1e-3, 70.0), "none", 5.4, "per_image", "none", "depth nearest", BAND
+    ),
+    "kitti-benchmark": (None, ANY, None, "none", 1.0, "per_image", "none", "depth bilinear", WHOLE),
+}  # fmt: skip
+
+
+def test_every_protocol_has_its_source() -> None:
+    assert set(SOURCES) == set(PROTOCOLS)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_step_of_every_protocol(name):
+    p = PROTOCOLS[name]
+    crops = {crop: key for key, crop in CROPS.items()} | {None: None}
+    band = p.view_crop and p.view_crop.box(*(p.view_size or (2272, 1704)))
+    assert SOURCES[name] == (
+        crops[p.crop], (p.min_depth, p.max_depth), p.clamp, p.alignment, p.factor, p.averaging,
+        "each " * p.clamp_each + p.flip, f"{p.resize_as} {p.resize_mode}" + " corners" * p.align_corners,
+        (p.view_size, band),
+    )  # fmt: skip
 
 
 # --- views and masks
@@ -99,6 +146,9 @@ def test_hus_view_is_the_centre_of_the_halved_image():
     image = protocol.view_of_image((rows / 480).expand(1, 3, 480, 640))
     assert image.shape == (1, 3, 228, 304)
     assert image[0, 0, 0, 0].item() == pytest.approx(12.5 / 480)
+    line = torch.zeros(1, 3, 480, 640)
+    line[..., 99] = 1.0  # anti-aliased, a column goes into two of the halved image, otherwise into one
+    assert (protocol.view_of_image(line)[0, 0, 0] > 0).sum() == 2
 
 
 def test_a_view_invents_no_depth(generator):
@@ -109,8 +159,13 @@ def test_a_view_invents_no_depth(generator):
 
 
 def test_monodepth2_make3d_shows_the_central_band():
-    image = torch.zeros(1, 3, 2272, 1704)
-    assert PROTOCOLS["monodepth2-make3d"].view_of_image(image).shape == (1, 3, 852, 1704)
+    image = torch.arange(2272.0).reshape(1, 1, 2272, 1).expand(1, 3, 2272, 1704)
+    for name in ("monodepth2-make3d", "monodepth2-make3d-stereo"):
+        view = PROTOCOLS[name].view_of_image(image)
+        assert view.shape == (1, 3, 852, 1704)
+        assert (view[..., 0, 0].unique().item(), view[..., -1, 0].unique().item()) == (710, 1561)
+        with pytest.raises(ValueError, match="2272 x 1704"):  # a photograph that was cropped already
+            PROTOCOLS[name].view_of_image(view)
 
 
 def test_scored_pixels_are_valid_in_range_and_inside():
@@ -176,6 +231,13 @@ def test_an_image_without_pixels_or_with_a_zero_median():
     assert math.isnan(factor)
     with pytest.raises(ValueError, match="median is 0"):
         PROTOCOLS["monodepth2-kitti"].align(torch.zeros(3), torch.ones(3))
+
+
+def test_a_negative_median_is_no_scale():
+    """The factor would be negative and turn depths behind the camera into perfect ones."""
+    target = torch.tensor([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="median is -2"):
+        PROTOCOLS["monodepth2-kitti"].align(-target, target)
 
 
 # --- merging and resizing

@@ -62,6 +62,18 @@ def test_predict_is_deterministic_and_treats_images_alike(
     assert network.training
 
 
+def test_predict_leaves_frozen_parts_frozen() -> None:
+    """A part that was put into evaluation mode while the rest trains is still there after a prediction."""
+    network = models.build("eigen-coarse-rooms").train()
+    network.get_submodule("coarse6").eval()
+    before = {name: module.training for name, module in network.named_modules()}
+    network.predict(torch.rand(1, 3, 48, 64))
+    models.layer_sizes(network)
+    with pytest.raises(ValueError, match="got shape"):
+        network.predict(torch.rand(3, 48, 64))
+    assert {name: module.training for name, module in network.named_modules()} == before
+
+
 def test_predict_gives_back_the_type_of_the_image(network: DepthNetwork) -> None:
     assert network.predict(torch.rand(1, 3, 64, 96, dtype=torch.float64)).dtype == torch.float64
 
@@ -113,12 +125,48 @@ def test_prediction_lies_where_the_network_looked(upsampling: str, generator: to
     torch.testing.assert_close(depth[..., 19, 29], image[:, :1, 15, 22])
 
 
+def test_nearest_means_the_nearest_centre() -> None:
+    """12 rows on 20: row k shows the one in which its centre lies, (k + 0.5) 12 / 20."""
+    rows = torch.arange(12.0).reshape(1, 1, 12, 1).expand(1, 1, 12, 16)
+    network = Echo("nearest")
+    top, bottom, left, _ = network.covers(34, 60)
+    assert (top, bottom) == (7, 27)
+    placed = network._place(rows, 34, 60)
+    expected = [(2 * k + 1) * 12 // 40 for k in range(20)]
+    assert placed[0, 0, top:bottom, left].tolist() == expected
+
+
+def test_images_are_averaged_where_they_shrink() -> None:
+    line = torch.zeros(1, 3, 40, 60)
+    line[..., 31] = 1.0
+    assert (Echo("nearest").prepare(line)[0, 0, 0] > 0).sum() == 2  # without anti-aliasing 1
+
+
+def test_normalisation_is_mean_and_deviation(generator: torch.Generator) -> None:
+    network = Echo("nearest")
+    network.mean, network.std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
+    image = torch.rand(1, 3, 20, 30, generator=generator)
+    for channel, (mean, std) in enumerate(zip(network.mean, network.std, strict=True)):
+        expected = (image[:, channel] - mean) / std
+        torch.testing.assert_close(network.normalise(image)[:, channel], expected)
+
+
 @pytest.mark.parametrize("box", [(0, 17, 0, 4), (-1, 4, 0, 4), (4, 4, 0, 4)])
 def test_impossible_geometry_is_refused(box: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError, match="covered"):
         DepthNetwork(image_size=(20, 30), input_size=(16, 24), covered=box)
     with pytest.raises(ValueError, match="input_size"):
         DepthNetwork(image_size=(10, 30), input_size=(16, 24), covered=(0, 4, 0, 4))
+
+
+def test_layer_table_changes_no_statistics() -> None:
+    network = Echo("nearest")
+    network.norm = nn.BatchNorm2d(3)
+    network.forward = lambda x: network.norm(x)[:, :1]  # type: ignore[method-assign]
+    network.train()
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    models.layer_sizes(network)
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
 def test_layer_table_leaves_no_hooks_behind() -> None:

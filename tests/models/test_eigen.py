@@ -1,11 +1,23 @@
-"""The coarse network against every size and count that the paper prints or that follows from it."""
+"""The networks against every size and count that the paper prints or that follows from it."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from mdepth.models import build, count_parameters, layer_sizes
-from mdepth.models.eigen import KITTI, NYU, ROOMS, EigenCoarse
+from mdepth.models.eigen import (
+    KITTI,
+    NYU,
+    ROADS,
+    ROOMS,
+    EigenCoarse,
+    EigenFine,
+    EigenReleased,
+    EigenSize,
+    EigenUpsampled,
+)
 
 # Figure 1 of the paper, rows x columns x channels; "conv" before its pool and the vectors: released code
 PRINTED = {
@@ -90,6 +102,13 @@ def test_output_is_linear_log_depth_and_may_be_negative() -> None:
     torch.testing.assert_close(network.to_depth(output), output.exp())
 
 
+def test_input_is_the_released_one_over_a_hundred() -> None:
+    """Released: pixel - 128, and the convolutions' result times 0.01."""
+    pixels = torch.tensor([0.0, 128.0, 228.0, 255.0]).reshape(1, 1, 1, 4).expand(1, 3, 1, 4)
+    found = EigenCoarse(ROOMS).normalise(pixels / 255)
+    torch.testing.assert_close(found[0, 0, 0], torch.tensor([-1.28, 0.0, 1.0, 1.27]))
+
+
 def test_dropout_acts_on_the_hidden_vector_alone() -> None:
     network = EigenCoarse(ROOMS)
     dropouts = [name for name, module in network.named_modules() if isinstance(module, nn.Dropout)]
@@ -139,3 +158,154 @@ def test_small_networks_fit_four_megabytes(name: str) -> None:
     h, w = network.output_size
     top, bottom, left, right = network.covered
     assert (4 * h, 4 * w) == (bottom - top, right - left)
+
+
+# Figure 1, the fine stage, rows x columns x channels; the convolution before its pool: arithmetic
+FINE = {
+    "eigen-fine-nyu": {"fine1.conv": (111, 149, 63), "fine1.pool": (55, 74, 63), "fine3.conv": (55, 74, 64),
+                       "fine4.conv": (55, 74, 1)},
+    "eigen-fine-kitti": {"fine1.pool": (27, 142, 63), "fine3.conv": (27, 142, 64),
+                         "fine4.conv": (27, 142, 1)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_fine_sizes_and_counts(name: str) -> None:
+    with torch.device("meta"):
+        network = build(name)
+    rows = {row.name: row for row in layer_sizes(network)}
+    assert {key: (*rows[key].size, rows[key].channels) for key in FINE[name]} == FINE[name]
+    counts = [rows[key].parameters for key in ("fine1.conv", "fine3.conv", "fine4.conv")]
+    assert counts == [15_372, 102_464, 1_601]
+    assert count_parameters(network) - count_parameters(network.coarse) == sum(counts) == 119_437  # type: ignore[arg-type]
+
+
+def test_kitti_fine_network_sees_the_part_that_the_lidar_reaches() -> None:
+    assert KITTI.fine_box == (51, 167, 0, 576)  # 116 rows: 115 to 118 give the printed 27
+    assert NYU.fine_box == (0, 228, 0, 304)
+
+
+@pytest.mark.parametrize("size", [NYU, KITTI, ROOMS, ROADS])
+def test_fine_output_sees_45_pixels_around_where_its_target_is_sampled(size: EigenSize) -> None:
+    """The paper's text prints 45 x 45; the target of output (i, j) is covered pixel (4 i + 1, 4 j + 1)."""
+    network = EigenFine(replace(size, channels=(1, 1, 1, 1, 1), hidden=1, fine=(1, 1))).eval()
+    for parameter in network.parameters():
+        nn.init.constant_(parameter, 0.01)
+    for module in network.modules():
+        if isinstance(module, nn.MaxPool2d):
+            module.forward = lambda x: nn.functional.avg_pool2d(x, 3, 2)  # every input counts
+    network.see_coarse = lambda x: torch.zeros(1, 1, *network.output_size)  # type: ignore[method-assign]
+    x = torch.ones(1, 3, *size.input_size, requires_grad=True)
+    i, j = (side // 2 for side in network.output_size)
+    network(x)[0, 0, i, j].backward()
+    assert x.grad is not None
+    rows, columns = (x.grad.abs().sum((0, 1)).sum(axis).nonzero().flatten() for axis in (1, 0))
+    assert len(rows) == len(columns) == 45
+    top, _, left, _ = size.covered
+    assert rows.float().mean() == top + 4 * i + 1
+    assert columns.float().mean() == left + 4 * j + 1
+
+
+def test_a_2x2_pool_would_see_43_pixels() -> None:
+    reach = lambda pool: 9 + 2 * ((pool - 1) + 2 * (4 + 4))  # noqa: E731  9x9/2, pool/2, two 5x5
+    assert (reach(3), reach(2)) == (45, 43)
+
+
+def test_second_stage_leaves_the_coarse_network_alone() -> None:
+    network = EigenFine(ROOMS).train()
+    x = torch.rand(2, 3, *network.input_size)
+    network.freeze_coarse()
+    coarse = network.see_coarse(x)
+    assert torch.equal(
+        coarse, network.see_coarse(x)
+    )  # its dropout is off although the network is in training
+    assert not coarse.requires_grad
+    network(x).mean().backward()
+    assert {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None} == {
+        "fine1", "fine3", "fine4",
+    }  # fmt: skip
+    network.eval().train()
+    assert not network.coarse.training
+    free = EigenFine(ROOMS)
+    free(x).mean().backward()
+    assert free.coarse.coarse1.conv.weight.grad is not None
+
+
+def test_coarse_map_is_one_of_the_features_and_the_output_is_linear() -> None:
+    torch.manual_seed(0)
+    network = EigenFine(ROOMS, mean_log_depth=-2.0).eval()
+    x = torch.rand(1, 3, *network.input_size)
+    assert network(x).max() < 0
+    before = network(x)
+    network.coarse.coarse7.fc.bias.data += 1.0
+    assert not torch.allclose(before, network(x))
+    assert network.fine3.conv.in_channels == network.fine1.conv.out_channels + 1
+
+
+def test_released_network_does_what_its_configuration_says() -> None:
+    torch.manual_seed(0)
+    small = replace(NYU, channels=(8, 8, 8, 8, 8), hidden=16, fine=(7, 8))
+    network = EigenReleased(small)
+    x = 40 * torch.randn(1, 3, *network.input_size)
+    stage = network.coarse.coarse1
+    pooled = nn.functional.max_pool2d(
+        nn.functional.conv2d(x, stage.conv.weight, stage.conv.bias, 4, 2), 3, 2
+    ).relu()
+    squares = nn.functional.pad(pooled.square(), (0, 0, 0, 0, 2, 2)).unfold(1, 5, 1).sum(-1)
+    torch.testing.assert_close(stage(x), pooled / (2 + 1e-4 * squares) ** 0.75)
+    assert [name for name, m in network.named_modules() if isinstance(m, nn.LocalResponseNorm)] == [
+        "coarse.coarse1.norm", "coarse.coarse2.norm",
+    ]  # fmt: skip
+    features = torch.rand(1, 8 * 6 * 8)
+    hidden = network.coarse.coarse6.fc(features).relu()
+    network.eval()
+    torch.testing.assert_close(network.coarse.coarse6(features), 0.5 * hidden)  # afterwards: times 0.5
+    network.train()
+    torch.manual_seed(1)
+    dropped = network.coarse.coarse6(features)
+    assert (torch.isclose(dropped, hidden) | (dropped == 0)).all()  # in training: times 0 or 1
+    image = torch.rand(1, 3, *network.input_size)
+    seen = network.normalise(image)
+    torch.testing.assert_close(seen, 255 * image - 128, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        network.see_fine(seen), (255 * image - 109.31410628) / 76.18328376, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_released_units() -> None:
+    network = EigenReleased(replace(NYU, channels=(4, 4, 4, 4, 4), hidden=4, fine=(3, 4))).eval()
+    depth = network.predict(torch.full((1, 3, 240, 320), 0.5))
+    assert depth.median().item() == pytest.approx(
+        2.2813, rel=0.05
+    )  # exp of the training set's mean log depth
+    assert network.to_depth(torch.tensor(0.45723134)).item() == pytest.approx(1.5797, abs=1e-4)
+
+
+def test_torchvisions_alexnet_fits_none_of_the_five_convolutions() -> None:
+    from torchvision.models import alexnet
+
+    with torch.device("meta"):
+        theirs = [tuple(m.weight.shape) for m in alexnet().features if isinstance(m, nn.Conv2d)]
+        ours = [
+            tuple(build("eigen-coarse-nyu").get_parameter(f"coarse{n}.conv.weight").shape)
+            for n in range(1, 6)
+        ]
+    assert len(theirs) == len(ours) == 5
+    assert not any(a == b for a, b in zip(theirs, ours, strict=True))
+
+
+def test_enlarged_output_is_smooth_and_has_few_weights() -> None:
+    torch.manual_seed(0)
+    network, whole = EigenUpsampled(ROOMS).eval(), EigenCoarse(ROOMS)
+    assert network.coarse7.fc.out_features == 24
+    assert network.output_size == whole.output_size
+    x = torch.rand(1, 3, *network.input_size)
+    hidden = network.coarse6(network.features(x).flatten(1))
+    few = network.coarse7.fc(hidden).view(1, 1, 4, 6)
+    wanted = nn.functional.interpolate(few, (22, 30), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(network(x), wanted)
+    built = torch.einsum("j,jhw->hw", hidden[0], network.templates())
+    torch.testing.assert_close(built + network.coarse7.fc.bias.mean(), network(x)[0, 0], rtol=1e-3, atol=1e-3)
+    with torch.device("meta"):
+        sides = build("eigen-upsampled-nyu").coarse7.map.unflattened_size  # type: ignore[union-attr]
+    assert tuple(sides) == (1, 6, 8)

@@ -111,11 +111,34 @@ def _matrix(path: Path, entries: dict[str, np.ndarray], key: str, shape: tuple[i
     return values.reshape(shape)
 
 
+def _rotation(path: Path, entries: dict[str, np.ndarray], key: str) -> np.ndarray:
+    """An entry that must be a rotation, to the digits that the files give."""
+    R = _matrix(path, entries, key, (3, 3))
+    if not np.allclose(R @ R.T, np.eye(3), atol=1e-3) or np.linalg.det(R) < 0:
+        raise DataError(f"{path}: {key} must be a rotation, found {R.tolist()}; get the file again")
+    return R
+
+
+def camera_part(P: np.ndarray, path: Path, key: str) -> np.ndarray:
+    """K, the first three columns of a projection (3, 4), once it is that of a camera.
+
+    Raises:
+        DataError: names file and key.
+    """
+    K = P[:, :3]
+    if not np.isfinite(P).all() or K[0, 0] <= 0 or K[1, 1] <= 0 or not np.array_equal(K[2], [0, 0, 1]):
+        raise DataError(
+            f"{path}: {key} must have positive focal lengths and the last row 0 0 1, found {K.tolist()}; get "
+            "the file again"
+        )
+    return K
+
+
 def _rigid(path: Path) -> np.ndarray:
     """The (4, 4) matrix of a file that holds R and T."""
     entries = read_calibration_file(path)
     T = np.eye(4)
-    T[:3, :3] = _matrix(path, entries, "R", (3, 3))
+    T[:3, :3] = _rotation(path, entries, "R")
     T[:3, 3] = _matrix(path, entries, "T", (3,))
     return T
 
@@ -133,9 +156,11 @@ def read_calibration(folder: Path) -> Calibration:
     path = folder / "calib_cam_to_cam.txt"
     entries = read_calibration_file(path)
     P_rect = {camera: _matrix(path, entries, f"P_rect_{camera:02d}", (3, 4)) for camera in CAMERAS}
+    for camera, P in P_rect.items():
+        camera_part(P, path, f"P_rect_{camera:02d}")
     sizes = {camera: _matrix(path, entries, f"S_rect_{camera:02d}", (2,)).astype(int) for camera in CAMERAS}
     R_rect_00 = np.eye(4)
-    R_rect_00[:3, :3] = _matrix(path, entries, "R_rect_00", (3, 3))
+    R_rect_00[:3, :3] = _rotation(path, entries, "R_rect_00")
     imu = folder / "calib_imu_to_velo.txt"
     return Calibration(
         P_rect=P_rect,

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mdepth.datasets.files import read_image, read_numbers, read_text, require_files
+from mdepth.datasets.files import IMAGE_SUFFIXES, read_image, read_numbers, read_text, require_files
+from mdepth.datasets.kitti.calibration import camera_part
 from mdepth.datasets.sample import DepthDataset, Sample, make_sample
 from mdepth.shapes import DataError
 
@@ -53,9 +54,16 @@ class Odometry(DepthDataset):
         self.folder, self.camera = Path(folder).expanduser(), camera
         names = _FOLDERS[camera]
         images = next((f for name in names if (f := self.folder / name).is_dir()), self.folder / names[0])
-        self.images = require_files(images, "??????.*", f"images of camera {camera}")
+        present = require_files(images, "??????.*", f"images of camera {camera}")
+        by_frame = {i.stem: i for i in present if i.stem.isdigit() and i.suffix in IMAGE_SUFFIXES}
+        if not by_frame:
+            raise DataError(
+                f"{images}: holds no image named by six digits; see data/README.md for the layout"
+            )
+        self.images = list(by_frame.values())
         self.K, shift = self._calibration()
-        found = [Path(poses)] if poses else self._pose_files()
+        found = [Path(poses).expanduser()] if poses else self._pose_files()
+        self.pose_files = found[:1]
         self.poses = read_poses(found[0]) @ np.linalg.inv(shift) if found else None
         last = int(self.images[-1].stem)
         if self.poses is not None and len(self.poses) <= last:
@@ -87,7 +95,7 @@ class Odometry(DepthDataset):
                 f"{text[:40]!r}"
             ) from None
         T = np.eye(4)
-        T[:3, 3] = np.linalg.solve(P[:, :3], P[:, 3])
+        T[:3, 3] = np.linalg.solve(camera_part(P, path, f"P{self.camera}"), P[:, 3])
         return torch.from_numpy(P[:, :3].copy()).float(), T
 
     def __len__(self) -> int:
@@ -100,7 +108,9 @@ class Odometry(DepthDataset):
         pose = None if self.poses is None else torch.from_numpy(self.poses[number]).float()
         identity = f"{self.folder.name}/{path.parent.name}/{path.stem}"
         depth = torch.zeros(1, *image.shape[1:])
-        return make_sample(image, depth, self.K, id=identity, scene=self.folder.name, T_world_camera=pose)
+        return make_sample(
+            image, depth, self.K.clone(), id=identity, scene=self.folder.name, T_world_camera=pose
+        )
 
     def describe(self) -> dict[str, Any]:
         """Sequence and camera."""
@@ -113,4 +123,4 @@ class Odometry(DepthDataset):
 
     def files(self) -> Iterable[Path]:
         """Images, calibration and poses."""
-        return [*self.images, self.folder / "calib.txt", *self._pose_files()[:1]]
+        return [*self.images, self.folder / "calib.txt", *self.pose_files]

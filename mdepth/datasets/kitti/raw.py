@@ -7,7 +7,6 @@
 """
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +26,7 @@ __all__ = ["Raw"]
 
 ANNOTATED_UNIT = 1 / 256  # metres per code of the annotated depth PNGs
 SENSOR_RANGE = 256.0  # what 16 bits hold; the LiDAR itself ends near 120 m
+IMAGES = (".png", ".jpg")
 
 
 class Raw(DepthDataset):
@@ -79,12 +79,12 @@ class Raw(DepthDataset):
             raise ValueError(f"missing must be 'error' or 'skip', got {missing!r}")
         self.root = Path(root).expanduser()
         self.depth, self.mode, self.vel_depth, self.stereo, self.size = depth, mode, vel_depth, stereo, size
+        self._calibrations: dict[str, Calibration] = {}  # by day
+        self._first_packets: dict[Path, Path] = {}  # by the drive's folder of packets
         if split is None:
             frames, missing = self._discover(SIDES[side]), "skip"
         else:
-            frames = [
-                f for item in split for f in ([item] if isinstance(item, Frame) else parse_split([item]))
-            ]
+            frames = parse_split([str(item) for item in split])
         self.frames = [frame for frame in frames if self._absent(frame) is None]
         self.skipped = len(frames) - len(self.frames)
         if self.skipped and (missing == "error" or not self.frames):
@@ -99,17 +99,15 @@ class Raw(DepthDataset):
         """Every frame of a camera under the root."""
         if not self.root.is_dir():
             raise DataError(f"{self.root}: is not a folder; expected KITTI raw days such as 2011_09_26 in it")
-        images = sorted(self.root.glob(f"????_??_??/*_drive_????_*/image_{camera:02d}/data/??????????.*"))
+        found = self.root.glob(f"????_??_??/*_drive_????_*/image_{camera:02d}/data/??????????.*")
+        images = sorted(i for i in found if i.stem.isdigit() and i.suffix in IMAGES)
         if not images:
             raise DataError(
                 f"{self.root}: holds no <day>/<drive>/image_{camera:02d}/data/<10 digits>.png or .jpg; see "
                 "data/README.md"
             )
-        return [
-            Frame(i.parents[3].name, i.parents[2].name, int(i.stem), camera)
-            for i in images
-            if i.stem.isdigit()
-        ]
+        frames = (Frame(i.parents[3].name, i.parents[2].name, int(i.stem), camera) for i in images)
+        return list(dict.fromkeys(frames))  # a frame that is there as png and as jpg counts once
 
     # ---- where things lie ----
 
@@ -120,9 +118,7 @@ class Raw(DepthDataset):
     def image_path(self, frame: Frame, camera: int | None = None) -> Path:
         """The image, png or jpg; where neither exists, the png's path."""
         stem = self.folder(frame) / f"image_{camera or frame.camera:02d}" / "data" / f"{frame.frame:010d}"
-        return next(
-            (p for s in (".png", ".jpg") if (p := stem.with_suffix(s)).exists()), stem.with_suffix(".png")
-        )
+        return next((p for s in IMAGES if (p := stem.with_suffix(s)).exists()), stem.with_suffix(".png"))
 
     def depth_path(self, frame: Frame) -> Path | None:
         """The scan or the annotated depth map of a frame; where it does not exist, the first place it is
@@ -155,7 +151,9 @@ class Raw(DepthDataset):
 
     def load(self, frame: Frame) -> Sample:
         """The sample of any frame of the set, also one outside the split (a neighbour in time, say)."""
-        calibration = _calibration(self.root / frame.day)
+        if frame.day not in self._calibrations:
+            self._calibrations[frame.day] = read_calibration(self.root / frame.day)
+        calibration = self._calibrations[frame.day]
         image = read_image(self.image_path(frame))
         sample = make_sample(
             image,
@@ -198,7 +196,9 @@ class Raw(DepthDataset):
         path = folder / f"{frame.frame:010d}.txt"
         if calibration.T_velo_imu is None or not path.exists():
             return None
-        first = read_oxts(_first_packet(folder))
+        if folder not in self._first_packets:
+            self._first_packets[folder] = min(folder.glob("??????????.txt"))
+        first = read_oxts(self._first_packets[folder])
         T_map_world = T_map_imu(first, first[0]) @ np.linalg.inv(calibration.T_camera_imu(0))
         T_map_camera = T_map_imu(read_oxts(path), first[0]) @ np.linalg.inv(
             calibration.T_camera_imu(frame.camera)
@@ -225,15 +225,3 @@ class Raw(DepthDataset):
             yield from sorted((self.root / day).glob("calib_*.txt"))
         for frame in self.frames:
             yield from self._paths(frame)
-
-
-@lru_cache(maxsize=8)
-def _calibration(folder: Path) -> Calibration:
-    """A day's calibration, read once."""
-    return read_calibration(folder)
-
-
-@lru_cache(maxsize=256)
-def _first_packet(folder: Path) -> Path:
-    """The first oxts file of a drive."""
-    return min(folder.glob("??????????.txt"))

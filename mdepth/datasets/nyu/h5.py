@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from mdepth.datasets.files import require_files
+from mdepth.datasets.files import check_metres, require_files
 from mdepth.datasets.nyu.raw import color_K
 from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.shapes import DataError, Float, Tensor
 
 __all__ = ["H5Frames"]
+
+FARTHEST = 300.0  # m, beyond KITTI's LiDAR
 
 
 class H5Frames(DepthDataset):
@@ -24,7 +26,8 @@ class H5Frames(DepthDataset):
         K: intrinsics, needed unless the frames are NYU's 480x640 (the files hold none).
 
     Raises:
-        DataError: no file, unreadable, keys missing, wrong shape or dtype.
+        DataError: no file, unreadable, keys missing, wrong shape or dtype, depth that is NaN, infinite,
+            negative or beyond 300 m.
     """
 
     name = "h5-frames"
@@ -64,14 +67,14 @@ def _read_h5(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     try:
         with h5py.File(path, "r") as file:
-            absent = [key for key in ("rgb", "depth") if key not in file]
+            absent = [key for key in ("rgb", "depth") if not isinstance(file.get(key), h5py.Dataset)]
             if absent:
                 raise DataError(
                     f"{path}: the keys {absent} are missing (found {sorted(file)}); expected a "
                     "sparse-to-dense frame"
                 )
             rgb, depth = file["rgb"][()], file["depth"][()]
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise DataError(f"{path}: is not a readable HDF5 file ({error}); copy or download it again") from None
     if (
         rgb.ndim != 3
@@ -84,4 +87,4 @@ def _read_h5(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"{path}: expected rgb (3, H, W) uint8 and depth (H, W) float metres, "
             f"found rgb {rgb.shape} {rgb.dtype} and depth {depth.shape} {depth.dtype}"
         )
-    return rgb, depth
+    return rgb, check_metres(depth, FARTHEST, f"{path}, depth")

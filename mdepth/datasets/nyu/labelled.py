@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from mdepth.datasets.nyu.mat import check_mat, read_indices, strings
+from mdepth.datasets.files import check_metres
+from mdepth.datasets.nyu.mat import check_mat, read_indices, read_intrinsics, strings
 from mdepth.datasets.nyu.raw import color_K
 from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.shapes import DataError, Float, Tensor
 
 __all__ = ["Labelled"]
+
+FARTHEST = 100.0  # m: the official depths end at 10, those of exported roads at 80
 
 
 class Labelled(DepthDataset):
@@ -31,7 +34,8 @@ class Labelled(DepthDataset):
         K: intrinsics where the images are not 480x640 and the file does not say (``intrinsics``).
 
     Raises:
-        DataError: not an HDF5 file, truncated, keys missing, wrong shapes or dtypes, split out of range.
+        DataError: not an HDF5 file, truncated, keys missing, wrong shapes or dtypes, split out of range; from
+            an item, depth that is NaN, infinite, negative or beyond 100 m.
     """
 
     name = "nyu-labelled"
@@ -55,8 +59,8 @@ class Labelled(DepthDataset):
         count, size = check_mat(self._file(), self.path, needed)
         self.numbers = read_indices(splits, split, count)
         file = self._file()
-        stored = torch.from_numpy(file["intrinsics"][()].T.copy()) if "intrinsics" in file else None
-        self.K = color_K(size, K if K is not None else stored, self.path)
+        stored = None if K is not None else read_intrinsics(file)
+        self.K = color_K(size, K if stored is None else torch.from_numpy(stored), self.path)
         self.scenes = strings(file, "scenes", count)
 
     def _file(self) -> Any:
@@ -84,20 +88,32 @@ class Labelled(DepthDataset):
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def _read(self, key: str, i: int) -> np.ndarray:
+        """What an array holds for image ``i``."""
+        try:
+            return self._file()[key][i]
+        except (OSError, RuntimeError) as error:
+            raise DataError(
+                f"{self.path}: {key} of image {i + 1} cannot be read ({error}); the file is damaged, get it "
+                "again"
+            ) from None
+
     def __getitem__(self, index: int) -> Sample:
         number = self.numbers[self.item_index(index)]  # counts from 1
-        file, i = self._file(), number - 1
-        image = (
-            torch.from_numpy(file["images"][i]).transpose(1, 2).contiguous().float().div_(255)
-        )  # 3 W H -> 3 H W
-        depth = torch.from_numpy(file[self._depth_key][i]).T.contiguous()[None]  # W H -> 1 H W
+        i = number - 1
+        image = self._read("images", i)
+        pixels = torch.from_numpy(image).transpose(1, 2).contiguous().float().div_(255)  # 3 W H -> 3 H W
+        metres = check_metres(
+            self._read(self._depth_key, i), FARTHEST, f"{self.path}, {self._depth_key}, {number}"
+        )
+        depth = torch.from_numpy(metres).T.contiguous()[None]  # W H -> 1 H W
         instances = None
         if self.instances:
-            codes = file["labels"][i].astype(np.int64) * 256 + file["instances"][i]
+            codes = self._read("labels", i).astype(np.int64) * 256 + self._read("instances", i)
             instances = torch.from_numpy(codes.T.copy())[None]
         scene = self.scenes[i]
         return make_sample(
-            image, depth, self.K.clone(), id=f"nyu/{scene}/{number:04d}", scene=scene, instances=instances
+            pixels, depth, self.K.clone(), id=f"nyu/{scene}/{number:04d}", scene=scene, instances=instances
         )
 
     def describe(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from mdepth.datasets.files import read_matlab
 from mdepth.shapes import DataError
 
-__all__ = ["check_mat", "read_indices", "strings"]
+__all__ = ["check_mat", "read_indices", "read_intrinsics", "strings"]
 
 _DTYPES = {"images": "u1", "depths": "f4", "rawDepths": "f4", "labels": "u2", "instances": "u1"}
 
@@ -25,7 +25,7 @@ def check_mat(file: Any, path: Path, needed: list[str]) -> tuple[int, tuple[int,
     Raises:
         DataError: a key is missing, or has another shape or dtype.
     """
-    absent = [key for key in needed if key not in file]
+    absent = [key for key in needed if not hasattr(file.get(key), "shape")]
     if absent:
         raise DataError(
             f"{path}: the keys {absent} are missing (found {sorted(file)}); expected nyu_depth_v2_labeled.mat"
@@ -73,7 +73,12 @@ def read_indices(splits: Path | str | None, split: str, count: int) -> list[int]
             f"{splits}: the key {key} is missing; expected the official splits.mat with trainNdxs and "
             "testNdxs"
         )
-    numbers = [int(number) for number in np.ravel(content[key])]
+    found = np.ravel(content[key])
+    if found.dtype.kind not in "uif" or not np.isfinite(found).all():
+        raise DataError(
+            f"{splits}: {key} must hold numbers, found {found.dtype}; get the official file again"
+        )
+    numbers = [int(number) for number in found]
     if not numbers or min(numbers) < 1 or max(numbers) > count:
         raise DataError(
             f"{splits}: {key} must count from 1 to {count}, found {len(numbers)} numbers "
@@ -85,7 +90,37 @@ def read_indices(splits: Path | str | None, split: str, count: int) -> list[int]
 
 def strings(file: Any, key: str, count: int) -> list[str]:
     """A cell array of strings, stored as references to UTF-16 codes; "unknown" for every image where the key
-    is missing."""
+    is missing.
+
+    Raises:
+        DataError: another number of strings than ``count``, or something else than strings.
+    """
     if key not in file:
         return ["unknown"] * count
-    return ["".join(map(chr, np.ravel(file[reference]))) for reference in np.ravel(file[key])]
+    try:
+        codes = [np.ravel(file[reference]).astype("<u2") for reference in np.ravel(file[key])]
+        found = [code.tobytes().decode("utf-16-le") for code in codes]
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise DataError(
+            f"{file.filename}: {key} must be a cell array of strings ({error}); get the file again"
+        ) from None
+    if len(found) != count:
+        raise DataError(f"{file.filename}: {key} holds {len(found)} strings for {count} images; get it again")
+    return found
+
+
+def read_intrinsics(file: Any) -> np.ndarray | None:
+    """``intrinsics`` (3, 3), which exported files have and the official one has not.
+
+    Raises:
+        DataError: it is there and no K.
+    """
+    if "intrinsics" not in file:
+        return None
+    K = np.array(file["intrinsics"]).T
+    if K.shape != (3, 3) or K.dtype.kind != "f" or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+        raise DataError(
+            f"{file.filename}: intrinsics must be 3x3 numbers with positive focal lengths, found "
+            f"{K.tolist()}; export the file again, or pass K=..."
+        )
+    return K

@@ -49,7 +49,7 @@ def color_K(size: Sequence[int], K: Tensor | None, path: Path) -> Float[Tensor, 
         DataError: another size and no K; ``path`` is named.
     """
     if K is not None:
-        return K.float()
+        return K.float().clone()
     if tuple(size) != (480, 640):
         raise DataError(
             f"{path}: is {size[0]}x{size[1]}, but NYU's intrinsics hold for 480x640 only; pass K=... for "

@@ -15,11 +15,20 @@ centres are at integer coordinates (the centre of a W pixel wide image is (W - 1
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from mdepth.datasets.files import codes_to_depth, read_codes, read_numbers, read_text, require_files
+from mdepth.datasets.files import (
+    IMAGE_SUFFIXES,
+    check_metres,
+    codes_to_depth,
+    read_codes,
+    read_numbers,
+    read_text,
+    require_files,
+)
 from mdepth.datasets.rgbd.frames import RgbdFrame, RgbdFrames, camera_matrix
 from mdepth.shapes import DataError, Float, Tensor
 
@@ -43,6 +52,8 @@ class Folder(RgbdFrames):
         K, self.metres_per_code = _read_camera(folder / "camera.json")
         frames = []
         for image in require_files(folder / "rgb", "*.*", "colour images"):
+            if image.suffix.lower() not in IMAGE_SUFFIXES:
+                continue
             depth = next(
                 (p for s in (".npy", ".png") if (p := folder / "depth" / f"{image.stem}{s}").exists()), None
             )
@@ -66,6 +77,10 @@ class Folder(RgbdFrames):
             )
         return codes_to_depth(read_codes(path), self.metres_per_code, path, SENSOR_RANGE)
 
+    def describe(self) -> dict[str, Any]:
+        """Frames, camera, and the unit of depth."""
+        return {**super().describe(), "metres_per_code": self.metres_per_code}
+
 
 def _read_array(path: Path) -> Float[Tensor, "1 H W"]:
     """A float array in metres; NaN and infinity are errors, not holes."""
@@ -78,9 +93,7 @@ def _read_array(path: Path) -> Float[Tensor, "1 H W"]:
             f"{path}: expected (H, W) float metres, found {array.dtype} of shape {array.shape}; whole "
             "numbers need their unit"
         )
-    if not np.isfinite(array).all() or (array < 0).any():
-        raise DataError(f"{path}: holds NaN, infinite or negative depth; write 0 where it is unknown")
-    return torch.from_numpy(array.astype(np.float32))[None]
+    return torch.from_numpy(check_metres(array, SENSOR_RANGE, str(path)).astype(np.float32))[None]
 
 
 def _read_camera(path: Path) -> tuple[np.ndarray, float | None]:
@@ -93,8 +106,10 @@ def _read_camera(path: Path) -> tuple[np.ndarray, float | None]:
         raise DataError(
             f"{path}: expected JSON with the numbers fx, fy, cx, cy (and metres_per_code), but: {error!r}"
         ) from None
-    if K[0, 0] <= 0 or K[1, 1] <= 0 or (unit is not None and unit <= 0):
+    positive = [K[0, 0], K[1, 1], 1.0 if unit is None else unit]
+    if not np.isfinite([*positive, *K[:2, 2]]).all() or min(positive) <= 0:  # JSON may say NaN
         raise DataError(
-            f"{path}: fx, fy and metres_per_code must be positive, found {K[0, 0]}, {K[1, 1]}, {unit}"
+            f"{path}: fx, fy and metres_per_code must be positive and all numbers finite, found fx {K[0, 0]}"
+            f", fy {K[1, 1]}, cx {K[0, 2]}, cy {K[1, 2]}, metres_per_code {unit}"
         )
     return K, unit

@@ -13,7 +13,7 @@ from mdepth.datasets.files import read_image
 from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.shapes import DataError, Float, Tensor
 
-__all__ = ["RgbdFrame", "RgbdFrames", "camera_matrix", "rotation_from_quaternion"]
+__all__ = ["RgbdFrame", "RgbdFrames", "camera_matrix", "pose_matrix", "rotation_from_quaternion"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,29 @@ def rotation_from_quaternion(x: float, y: float, z: float, w: float) -> np.ndarr
             [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
         ]
     )
+
+
+def pose_matrix(numbers: Sequence[Any] | np.ndarray, name: str) -> np.ndarray:
+    """(4, 4) from seven numbers, or words that are numbers: translation, and quaternion x, y, z, w.
+
+    Args:
+        numbers: the seven.
+        name: file and line, for the message.
+
+    Raises:
+        DataError: a word is no finite number, or the quaternion is 0.
+    """
+    try:
+        values = np.array([float(number) for number in numbers])
+        if not np.isfinite(values).all():
+            raise ValueError("NaN or infinity")
+        T = np.eye(4)
+        T[:3, :3], T[:3, 3] = rotation_from_quaternion(*values[3:].tolist()), values[:3]
+        return T
+    except ValueError as error:
+        raise DataError(
+            f"{name}: expected a pose, tx ty tz qx qy qz qw ({error}); get the recording again"
+        ) from None
 
 
 class RgbdFrames(DepthDataset):

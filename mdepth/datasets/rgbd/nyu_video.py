@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mdepth.datasets.files import codes_to_depth, read_numbers, read_pgm, require_files
+from mdepth.datasets.files import by_number, codes_to_depth, read_numbers, read_pgm, require_files
 from mdepth.datasets.nyu.raw import COLOR_K
-from mdepth.datasets.rgbd.frames import RgbdFrame, RgbdFrames, rotation_from_quaternion
+from mdepth.datasets.rgbd.frames import RgbdFrame, RgbdFrames, pose_matrix
 from mdepth.shapes import DataError, Float, Tensor
 
 __all__ = ["NyuVideo"]
@@ -32,10 +32,10 @@ class NyuVideo(RgbdFrames):
 
     def __init__(self, folder: Path | str, K: np.ndarray | None = None) -> None:
         folder = Path(folder).expanduser()
-        images = sorted(
-            require_files(folder / "color", "*.png", "numbered colour images"),
-            key=lambda path: int(path.stem),
-        )
+        images = sorted(require_files(folder / "color", "*.png", "numbered colour images"), key=by_number)
+        strange = next((image for image in images if not image.stem.isdigit()), None)
+        if strange is not None:
+            raise DataError(f"{strange}: expected images named by numbers, as 1.png; move it elsewhere")
         poses = read_numbers(folder / "pose.txt", (-1, 7))
         if len(poses) != len(images):
             raise DataError(
@@ -44,8 +44,7 @@ class NyuVideo(RgbdFrames):
             )
         frames = []
         for image, pose in zip(images, poses, strict=True):
-            T = np.eye(4)
-            T[:3, :3], T[:3, 3] = rotation_from_quaternion(*pose[3:].tolist()), pose[:3]
+            T = pose_matrix(pose, f"{folder / 'pose.txt'}, frame {image.stem}")
             frames.append(RgbdFrame(image, folder / "depth" / f"{image.stem}.pgm", image.stem, T))
         super().__init__(folder, frames, COLOR_K.double().numpy() if K is None else K)
 

@@ -34,12 +34,15 @@ class SevenScenes(RgbdFrames):
         every: take every n-th frame.
 
     Raises:
+        ValueError: ``every`` is not positive.
         DataError: no frames, files missing, depth in another unit, malformed poses.
     """
 
     name = "7scenes"
 
     def __init__(self, folder: Path | str, register: bool = True, every: int = 1) -> None:
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}")
         folder = Path(folder).expanduser()
         images = [
             i
@@ -71,7 +74,7 @@ class SevenScenes(RgbdFrames):
         if not self.register:
             return depth
         moved = register_depth(depth[0].numpy(), self.K_depth, COLOR_K, self.T_color_depth)
-        if not moved.any():
+        if depth.any() and not moved.any():
             raise DataError(f"{path}: no depth falls into the colour image; check camera-intrinsics.txt")
         return torch.from_numpy(moved)[None]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mdepth.datasets.files import codes_to_depth, read_codes, read_text
-from mdepth.datasets.rgbd.frames import RgbdFrame, RgbdFrames, camera_matrix, rotation_from_quaternion
+from mdepth.datasets.rgbd.frames import RgbdFrame, RgbdFrames, camera_matrix, pose_matrix
 from mdepth.shapes import DataError, Float, Tensor
 
 __all__ = ["Tum", "associate"]
@@ -90,9 +90,12 @@ def _camera(folder: Path) -> np.ndarray:
 
         try:
             K = np.array(yaml.safe_load(read_text(path))["intrinsics"], dtype=np.float64).reshape(3, 3)
+            if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+                raise ValueError(f"found {K.tolist()}")
         except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
             raise DataError(
-                f"{path}: expected the entry intrinsics with 3x3 numbers ({error}); see data/README.md"
+                f"{path}: expected the entry intrinsics with 3x3 numbers, fx and fy positive ({error}); see "
+                "data/README.md"
             ) from None
         return K
     known = next((camera for name, camera in CAMERAS.items() if name in folder.name), None)
@@ -120,11 +123,15 @@ def _rows(path: Path, words: int) -> list[list[str]]:
 
 
 def _times(rows: list[list[str]], path: Path) -> np.ndarray:
-    """The first word of each row as seconds."""
+    """The first word of each row as seconds, which must not go back."""
     try:
-        return np.array([float(row[0]) for row in rows])
+        times = np.array([float(row[0]) for row in rows])
     except ValueError as error:
         raise DataError(f"{path}: {error}; expected a time in seconds at the start of each line") from None
+    if not (np.diff(times) >= 0).all():  # false for NaN too
+        i = int(np.argmin(np.diff(times) >= 0)) + 1
+        raise DataError(f"{path}: the time {rows[i][0]} comes after {rows[i - 1][0]}; sort the lines by time")
+    return times
 
 
 def _timed_frames(folder: Path, largest: float) -> list[RgbdFrame]:
@@ -139,17 +146,10 @@ def _timed_frames(folder: Path, largest: float) -> list[RgbdFrame]:
     for i, j in pairs:
         k = int(np.abs(pose_times - image_times[i]).argmin()) if poses else -1
         near = k >= 0 and abs(pose_times[k] - image_times[i]) <= largest
-        T = _pose([float(word) for word in poses[k][1:]]) if near else None
+        T = pose_matrix(poses[k][1:], f"{truth}, time {poses[k][0]}") if near else None
         name = Path(images[i][1])
         frames.append(RgbdFrame(folder / name, folder / depths[j][1], name.stem, T, float(image_times[i])))
     return frames
-
-
-def _pose(numbers: list[float]) -> np.ndarray:
-    """(4, 4) from translation and quaternion x, y, z, w."""
-    T = np.eye(4)
-    T[:3, :3], T[:3, 3] = rotation_from_quaternion(*numbers[3:]), numbers[:3]
-    return T
 
 
 def _numbered_frames(folder: Path) -> list[RgbdFrame]:

@@ -6,16 +6,21 @@ anew: the pixels of one scene are not independent witnesses. Taking a cue away i
 :class:`~mdepth.datasets.worlds.World`; the scenes stay the same, so the interval of the *difference* decides.
 """
 
+from itertools import combinations
+
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
 from torch.nn import functional as F
 
+from mdepth.datasets.worlds.casting import BLOCK, Bundles, beams_around, first_hit
+from mdepth.datasets.worlds.scenery import Scene
+from mdepth.datasets.worlds.solids import MISS, Solids
 from mdepth.shapes import Depth, Float, Image, Int, Tensor
 
 __all__ = [
-    "counted", "darkest", "draw_scenes", "explained", "fineness", "fit", "junctions", "object_heights",
-    "pixel_features", "vanishing_point", "visible_creases",
+    "camera_rays", "counted", "crossings", "darkest", "draw_scenes", "explained", "fineness", "fit",
+    "larger_part", "object_heights", "pixel_features", "shown", "things_alone", "vanishing_point",
+    "visible_creases",
 ]  # fmt: skip
 
 
@@ -184,31 +189,113 @@ def visible_creases(
     return seen, there
 
 
-def junctions(
-    instances: Int[Tensor, "B 1 H W"], depth: Depth, half: int = 3, gap: float = 1.1
-) -> tuple[np.ndarray, np.ndarray]:
-    """For each image: how often the object with the largest part of a window around a junction is the nearest
-    one there, and how many junctions there are.
+# --- the order of things --------------------------------------------------------------------------
 
-    A junction is a pixel where three objects meet within 3 x 3 pixels and no fourth one shows in the window
-    of 2 ``half`` + 1. It counts if the nearest object is nearer than the second by the factor ``gap``: where
-    three surfaces merely meet in a corner, nothing hides anything.
+
+def camera_rays(
+    T_world_camera: Float[Tensor, "4 4"], K: Float[Tensor, "3 3"], height: int, width: int
+) -> Bundles:
+    """The rays through the centres of all pixels, a bundle for every row (and for rows below the image, up to
+    a whole block), each so long that its parameter is depth.
     """
-    right, number = np.zeros((2, len(instances)))
-    side = 2 * half + 1
-    for i, (things, metres) in enumerate(zip(instances[:, 0].numpy(), depth[:, 0].numpy(), strict=True)):
-        large = sliding_window_view(things, (side, side))
-        small = sliding_window_view(things[half - 1 : 1 - half, half - 1 : 1 - half], (3, 3))
-        for v, u in zip(*np.nonzero(small.min((2, 3)) != small.max((2, 3))), strict=True):
-            names, parts = np.unique(large[v, u], return_counts=True)
-            if len(names) != 3 or len(np.unique(small[v, u])) != 3 or parts.min() < 6 or names.min() == 0:
-                continue
-            window = metres[v : v + side, u : u + side]
-            z = np.array([np.median(window[large[v, u] == name]) for name in names])
-            if z.min() > 0 and np.sort(z)[1] > gap * z.min():
-                right[i] += parts.argmax() == z.argmin()
-                number[i] += 1
-    return right, number
+    rows = height + -height % BLOCK
+    v, u = torch.meshgrid(torch.arange(rows), torch.arange(width), indexing="ij")
+    x, y = (u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1]
+    dx, dy, dz = (axis[0] * x + axis[1] * y + axis[2] for axis in T_world_camera[:3])
+    eye = T_world_camera[:3, 3]
+    ex, ey, ez = (component.expand(rows, 1) for component in eye)
+    blocks = (dx.view(-1, BLOCK * width), dy.view(-1, BLOCK * width), dz.view(-1, BLOCK * width))
+    tiles = beams_around(eye, (dx, dy, dz), reach=MISS)
+    return Bundles((ex, ey, ez), (dx, dy, dz), tiles, beams_around(eye, blocks, reach=MISS))
+
+
+def things_alone(
+    view: Scene, empty: Scene, K: Float[Tensor, "3 3"], height: int, width: int
+) -> Float[Tensor, "N H W"]:
+    """Depth of each thing of a scene on its own, as if all things were of glass: a layer a thing, infinite
+    where the thing is not.
+
+    Things are what ``view`` has and ``empty``, the same room without furniture, lacks; layers are in the
+    order of their instance numbers. Walls are of stone: what is behind one is not there.
+
+    Raises:
+        ValueError: if there is no thing.
+    """
+    rays, instance = camera_rays(view.T_world_camera[0], K, height, width), view.solids.instance
+
+    def alone(solids: Solids) -> Float[Tensor, "H W"]:
+        depth, _ = first_hit(rays, solids)
+        return depth.masked_fill(depth == MISS, torch.inf)[:height]
+
+    wall = alone(empty.solids)
+    things = instance[~torch.isin(instance, empty.solids.instance)].unique()
+    if len(things) == 0:
+        raise ValueError("this scene has nothing that the empty one lacks")
+    depths = [alone(view.solids.select(instance == thing)) for thing in things]
+    return torch.stack([depth.masked_fill(depth > wall, torch.inf) for depth in depths])
+
+
+def shown(layers: Float[Tensor, "N H W"], glass: bool) -> Int[np.ndarray, "H W"]:
+    """Which thing shows at every pixel: the nearest; or, where things are of glass, the only one there.
+
+    Things are numbered as their layers; -1 stands for none and -2 for several of glass.
+
+    Example:
+        >>> two = torch.tensor([[[1.0, 1.0, torch.inf]], [[torch.inf, 3.0, 3.0]]])
+        >>> shown(two, glass=False).tolist(), shown(two, glass=True).tolist()
+        ([[0, 0, 1]], [[0, -2, 1]])
+    """
+    there = layers.isfinite()
+    nearest = torch.where(there.any(0), layers.argmin(0), -1)
+    return (torch.where(there.sum(0) > 1, -2, nearest) if glass else nearest).numpy()
+
+
+def crossings(
+    layers: Float[Tensor, "N H W"], half: int = 3, gap: float = 1.1
+) -> list[tuple[int, int, int, int]]:
+    """Places where the outlines of two things cross: (row, column, nearer thing, farther thing).
+
+    Four pixels in a square meet there: one shows neither thing, one the first alone, one the second alone,
+    and one has both, the one nearer by the factor ``gap``. (row, column) is the lower right one of the four.
+    The window of 2 ``half`` pixels a side around their common corner lies in the image, and no third thing
+    comes into it.
+    """
+    depth, found = layers.numpy(), []
+    there = np.isfinite(depth)
+    several, (height, width) = there.sum(0), depth.shape[1:]
+    overlap = [(a, b) for a, b in combinations(range(len(there)), 2) if (there[a] & there[b]).any()]
+    for a, b in overlap:
+        states = 1 << (there[a] + 2 * there[b])  # 1 none, 2 the first, 4 the second, 8 both
+        corners = states[:-1, :-1] | states[:-1, 1:] | states[1:, :-1] | states[1:, 1:]
+        others = several - there[a] - there[b]
+        for v, u in (np.argwhere(corners == 1 + 2 + 4 + 8) + 1).tolist():
+            down, right = divmod(int(states[v - 1 : v + 1, u - 1 : u + 1].argmax()), 2)  # where both are
+            one, other = depth[[a, b], v - 1 + down, u - 1 + right]
+            inside = half <= v <= height - half and half <= u <= width - half
+            disturbed = others[v - half : v + half, u - half : u + half].any()
+            if inside and not disturbed and max(one, other) > gap * min(one, other):
+                found.append((v, u, a, b) if one < other else (v, u, b, a))
+    return found
+
+
+def larger_part(
+    picture: Int[np.ndarray, "H W"], places: list[tuple[int, int, int, int]], half: int = 3
+) -> Float[np.ndarray, " C"]:
+    """At which crossings the nearer thing has the larger part of the window: a rule for "which of the two is
+    nearer?" that never looks at depth.
+
+    1 where it has, 0 where it has not, 0.5 where the parts are equal, as a coin would decide on average.
+
+    Example:
+        >>> t_junction = np.array([[0, 0, 0, 0], [0, 0, 0, 0], [1, 1, -1, -1], [1, 1, -1, -1]])
+        >>> larger_part(t_junction, [(2, 2, 0, 1), (2, 2, 1, 0)], half=2).tolist()
+        [1.0, 0.0]
+    """
+    right = np.zeros(len(places))
+    for i, (v, u, near, far) in enumerate(places):
+        window = picture[v - half : v + half, u - half : u + half]
+        right[i] = 0.5 + 0.5 * np.sign(np.sum(window == near) - np.sum(window == far))
+    return right
 
 
 # --- all of them, weighed -------------------------------------------------------------------------

@@ -54,26 +54,11 @@ def car(b: Builder, rng: np.random.Generator, size: Colour, detail: bool = True)
     middle = 0.5 * (boot - bonnet)
     b.wedge(GLASS, (width - 0.12, height - shoulder, cabin), (0.24, 0.36), z=middle, bottom=shoulder - 0.01)
     b.wedge(paint, ((width - 0.12) * 0.8, 0.06, cabin * 0.7), (0.1, 0.1), z=middle, bottom=height - 0.06)
-    for z in (-0.31 * length, 0.31 * length):
-        b.add(
-            CYLINDER,
-            RUBBER,
-            (0.64, width + 0.02, 0.64),
-            z=z,
-            bottom=0.32 - 0.5 * width - 0.01,
-            roll=math.pi / 2,
-        )
+    axles = (-0.31 * length, 0.31 * length)
+    _wheels(b, RUBBER, axles, height=0.32, diameter=0.64, width=width, beyond=0.02)
     if not detail:
         return
-    for z in (-0.31 * length, 0.31 * length):
-        b.add(
-            CYLINDER,
-            STEEL,
-            (0.36, width + 0.05, 0.36),
-            z=z,
-            bottom=0.32 - 0.5 * width - 0.025,
-            roll=math.pi / 2,
-        )
+    _wheels(b, STEEL, axles, height=0.32, diameter=0.36, width=width, beyond=0.05)
     red, white, plate = (
         _plain((0.5, 0.02, 0.02), 0.3),
         _plain((0.8, 0.8, 0.75), 0.3),
@@ -85,6 +70,22 @@ def car(b: Builder, rng: np.random.Generator, size: Colour, detail: bool = True)
     for z in (-0.5, 0.5):
         b.box(RUBBER, (width - 0.06, 0.16, 0.12), z=z * (length - 0.02), bottom=0.28)
         b.box(plate, (0.5, 0.11, 0.03), z=z * (length + 0.1), bottom=0.38 if z > 0 else 0.5 * shoulder)
+
+
+def _wheels(
+    b: Builder,
+    material: Material,
+    axles: tuple[float, float],
+    *,
+    height: float,
+    diameter: float,
+    width: float,
+    beyond: float,
+) -> None:
+    """A cylinder across the car at each of two axles, ``beyond`` metres longer than the car is wide."""
+    for z in axles:
+        bottom = height - 0.5 * width - 0.5 * beyond  # a cylinder stands upright before it is rolled
+        b.add(CYLINDER, material, (diameter, width + beyond, diameter), z=z, bottom=bottom, roll=math.pi / 2)
 
 
 def van(b: Builder, rng: np.random.Generator, size: Colour) -> None:
@@ -102,15 +103,7 @@ def van(b: Builder, rng: np.random.Generator, size: Colour) -> None:
         bottom=0.28 + 0.5 * height,
     )
     b.box(GLASS, (0.7 * width, 0.3 * height, 0.02), z=-0.5 * length, bottom=0.6 * height)
-    for z in (-0.3 * length, 0.32 * length):
-        b.add(
-            CYLINDER,
-            RUBBER,
-            (0.68, width + 0.02, 0.68),
-            z=z,
-            bottom=0.34 - 0.5 * width - 0.01,
-            roll=math.pi / 2,
-        )
+    _wheels(b, RUBBER, (-0.3 * length, 0.32 * length), height=0.34, diameter=0.68, width=width, beyond=0.02)
     for x in (-0.45 * width, 0.45 * width):
         b.box(_plain((0.5, 0.02, 0.02), 0.3), (0.12, 0.4, 0.03), x=x, z=-0.5 * length, bottom=0.75)
 

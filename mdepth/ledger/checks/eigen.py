@@ -6,6 +6,7 @@ here as the arithmetic of Figure 1; so does the drawing read literally, which mu
 sizes.
 """
 
+from dataclasses import replace
 from math import exp
 
 import torch
@@ -278,6 +279,7 @@ def regions() -> dict[str, Value]:
 @register("eigen.identities")
 def identities() -> dict[str, Value]:
     """What the scale-invariant error and loss of :mod:`mdepth.losses` must satisfy, on maps with holes."""
+    from mdepth.evaluate import PROTOCOLS
     from mdepth.losses import scale_invariant_error, scale_invariant_loss
 
     generator = torch.Generator().manual_seed(0)
@@ -293,7 +295,8 @@ def identities() -> dict[str, Value]:
 
     d, c = error(prediction), 0.7
     garbage = torch.where(valid, prediction, torch.full_like(prediction, 99.0))
-    best = (truth - (truth + torch.tensor(2.0).log()))[valid].mean().exp().item()
+    aligned = replace(PROTOCOLS["eigen-nyu"], alignment="log-mean")
+    best = aligned.align(2 * truth.exp()[valid], truth.exp()[valid])[1]
     values = {
         "aligned-moments": error(prediction, "aligned") / d, "pairs-moments": error(prediction, "pairs") / d,
         "shift": error(prediction + 1.0) / d, "constant": error(truth + c),

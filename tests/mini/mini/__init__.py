@@ -1,3 +1,3 @@
-"""A package with two fake runs: what the pipeline is tested on."""
+"""A package with fake runs: what the pipeline is tested on."""
 
 __version__ = "1.0"

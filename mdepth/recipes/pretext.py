@@ -1,0 +1,116 @@
+"""Training convolutions beforehand, on a task without depth: name the one thing that a picture shows.
+
+The papers take such weights from ImageNet. Here the pictures are synthetic
+(:mod:`mdepth.datasets.worlds.things`), so that what pretraining buys can be measured without anybody's images
+or weights.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mdepth.datasets.worlds.things import NAMES, Things, ThingsDataset, load_things
+from mdepth.recipes.parts import Schedule
+from mdepth.shapes import Image, Tensor
+from mdepth.train import fit
+
+__all__ = ["Naming", "naming_accuracy", "pretrain"]
+
+
+class Naming(nn.Module):
+    """Features and one linear layer that names what is seen.
+
+    Args:
+        features: any module from normalised images (B, 3, h, w) to features (B, C, h', w').
+        example: one normalised image, to find the features' size.
+    """
+
+    def __init__(self, features: nn.Module, example: Image) -> None:
+        super().__init__()
+        self.features = features
+        with torch.no_grad():
+            size = features(example).flatten(1).shape[1]
+        self.dropout, self.names = nn.Dropout(0.5), nn.Linear(size, len(NAMES))
+
+    def forward(self, x: Image) -> Tensor:
+        """Logits of :data:`~mdepth.datasets.worlds.things.NAMES`, (B, 16)."""
+        return self.names(self.dropout(self.features(x).flatten(1)))
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """``batch_at``: random pictures, half of them mirrored, each channel times a random factor."""
+
+    dataset: ThingsDataset
+    normalise: Callable[[Image], Image]
+    batch: int
+
+    def __call__(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        indices = torch.randint(len(self.dataset), (self.batch,), generator=generator)
+        image, label = self.dataset.batch(indices.tolist())
+        mirrored = torch.rand(self.batch, 1, 1, 1, generator=generator) < 0.5
+        gain = 0.8 + 0.4 * torch.rand(self.batch, 3, 1, 1, generator=generator)
+        image = torch.where(mirrored, image.flip(-1), image) * gain
+        return {"image": self.normalise(image.clamp(max=1)), "label": label}
+
+
+def pretrain(
+    features: nn.Module,
+    size: tuple[int, int],
+    normalise: Callable[[Image], Image],
+    *,
+    steps: int,
+    seed: int,
+    folder: Path | None,
+    name: str = "pretext",
+    pictures: int = 4000,
+    batch: int = 16,
+    rate: float = 0.001,
+    progress: bool = True,
+    accelerator: str = "cpu",
+) -> dict[str, float]:
+    """Train ``features`` in place to name things in pictures of ``size``, and say how well they do on others.
+
+    Adam whose rate falls along half a cosine, cross entropy. Returns ``accuracy`` on 400 unseen pictures, and
+    ``chance``, the share of the most frequent name among them.
+    """
+    height, width = size
+    train = load_things(Things("train", pictures, height, width))
+    network = Naming(features, normalise(torch.full((1, 3, height, width), 0.5)))
+    fit(
+        network,
+        _Pictures(train, normalise, batch),
+        _cross_entropy,
+        torch.optim.Adam(network.parameters(), lr=rate),
+        steps,
+        seed=seed,
+        folder=folder,
+        name=name,
+        schedule=Schedule(steps, warm_up=0, anneal=True),
+        accelerator=accelerator,
+        progress=progress,
+    )
+    return naming_accuracy(network, load_things(Things("test", 400, height, width)), normalise)
+
+
+def _cross_entropy(network: nn.Module, batch: dict[str, Any]) -> Tensor:
+    return functional.cross_entropy(network(batch["image"]), batch["label"])
+
+
+@torch.no_grad()
+def naming_accuracy(
+    network: nn.Module, dataset: ThingsDataset, normalise: Callable[[Image], Image]
+) -> dict[str, float]:
+    """Share of pictures that are named rightly, and the share of the most frequent name."""
+    network.eval()
+    image, label = dataset.batch(range(len(dataset)))
+    right = torch.cat([network(normalise(part)).argmax(1) for part in image.split(50)]) == label
+    return {
+        "accuracy": right.float().mean().item(),
+        "chance": (label.bincount().max() / len(label)).item(),
+    }
