@@ -110,9 +110,11 @@ class Batches:
 
 
 def inside(depth: Float[Tensor, "B 1 H W"]) -> Tensor:
-    """Neither the smallest nor the largest depth of its image: what the filling of holes has spread."""
-    flat = depth.flatten(1)
-    low, high = (bound.view(-1, 1, 1, 1) for bound in (flat.amin(1), flat.amax(1)))
+    """Neither the smallest nor the largest depth of its image: what the filling of holes has spread. A hole
+    that is still there (0) is no depth.
+    """
+    low = torch.where(depth > 0, depth, torch.inf).amin((1, 2, 3), keepdim=True)
+    high = depth.amax((1, 2, 3), keepdim=True)
     return (depth > low) & (depth < high)
 
 

@@ -178,7 +178,7 @@ HYPERPARAMETERS = [
     _row("optimiser", "SGD, momentum 0.9", "section 3.4", "Adam", why=FROM_NOTHING),
     _row("rates: convolutions; layers 6, 7", "0.001; 0.1", "section 3.4", "0.001; 0.001", why=FROM_NOTHING),
     _row(
-        "schedule", "constant", "section 3.4", "20 steps up, half a cosine down",
+        "schedule", "none given", "section 3.4", "20 steps up, half a cosine down",
         why="so few steps have to end calmly",
     ),
     _row("weight decay: convolutions; rest", "0.0005; 0.0001", "released", "none", why="few steps"),

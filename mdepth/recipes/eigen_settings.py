@@ -55,7 +55,7 @@ class Settings:
     warm_up: int = 0
     """Steps in which the rates rise from nothing; none in the paper."""
     anneal: bool = False
-    """Let the rates fall to nothing along half a cosine; constant in the paper."""
+    """Let the rates fall to nothing along half a cosine; the paper gives no schedule."""
     lam: float = 0.5
     """Section 3.2, eq. 4."""
     dropout: float = 0.5

@@ -109,6 +109,15 @@ def test_input_is_the_released_one_over_a_hundred() -> None:
     torch.testing.assert_close(found[0, 0, 0], torch.tensor([-1.28, 0.0, 1.0, 1.27]))
 
 
+def test_the_smallest_depth_of_an_image_with_holes_is_that_of_its_surfaces() -> None:
+    """A hole is 0: it is not the smallest depth, whose pixels must go as well."""
+    from mdepth.recipes.eigen_data import inside
+
+    depth = torch.tensor([[0.0, 1.0, 2.0], [1.0, 3.0, 0.0]])[None, None]
+    assert inside(depth)[0, 0].tolist() == [[False, False, True], [False, False, False]]
+    assert not inside(torch.zeros(1, 1, 2, 2)).any()
+
+
 def test_dropout_acts_on_the_hidden_vector_alone() -> None:
     network = EigenCoarse(ROOMS)
     dropouts = [name for name, module in network.named_modules() if isinstance(module, nn.Dropout)]
