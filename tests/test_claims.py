@@ -1,6 +1,7 @@
 """The rule for claims: fixed words, paired by seed, against a smallest effect of interest."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdepth import results
+from mdepth import recipes, results
 from mdepth.ledger.judging import WORDS, ClaimRow, claims, decide, judge
 from mdepth.ledger.measured import gather
 from mdepth.recipes import Claim
@@ -176,6 +177,20 @@ def test_without_records_it_is_inconclusive_and_says_so(tmp_path: Path) -> None:
     assert (row.verdict, row.seeds, row.why) == ("inconclusive", 0, "no record has both sides")
     write(tmp_path, "coarse", 0, {"worlds": 0.5, "worlds@mean-map": 1.0})
     assert "at least 3" in judged(CLAIM, tmp_path).why
+
+
+def test_stale_records_are_no_evidence(tmp_path: Path) -> None:
+    claim = recipes.get("eigen").CLAIMS[0]
+    for seed in range(5):
+        write(tmp_path, claim.variant, seed, {claim.a: 0.5 + 0.001 * seed, claim.b: 1.0})
+
+    def seeds(is_stale: Callable[[Record], bool]) -> int:
+        found = claims(["eigen"], results=tmp_path, is_stale=is_stale)
+        return next(row.seeds for row in found if row.id.endswith(claim.id))
+
+    assert seeds(lambda record: False) == 5
+    assert seeds(lambda record: record.run["seed"] > 1) == 2
+    assert seeds(lambda record: True) == 0
 
 
 def test_the_recipes_claims_are_judged_with_the_fixed_words(tmp_path: Path) -> None:

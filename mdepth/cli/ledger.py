@@ -40,7 +40,7 @@ def ledger(
     if verdict is not None:
         choose("verdict", verdict, (*VERDICTS, *WORDS))
     numbers = _chosen(rows(source or None, is_stale=is_stale), id, verdict)
-    judged = _chosen(claims(source or None), id, verdict)
+    judged = _chosen(claims(source or None, is_stale=is_stale), id, verdict)
     if id is not None and not numbers and not judged:
         raise ValueError(
             f"no row {id!r} in the ledger; `mdepth ledger --source {id.partition('.')[0]}` lists them"
@@ -78,10 +78,11 @@ def _write(numbers: list[Any], path: Path) -> None:
 def _count(numbers: list[Any], judged: list[Any]) -> dict[str, dict[str, int]]:
     """How many rows and claims have which verdict."""
     from mdepth.ledger import counts
+    from mdepth.ledger import numbers as printed
     from mdepth.ledger.judging import WORDS
 
     words = [claim.verdict for claim in judged]
-    return {"numbers": counts(numbers), "claims": {word: words.count(word) for word in WORDS}}
+    return {"numbers": counts(printed(numbers)), "claims": {word: words.count(word) for word in WORDS}}
 
 
 def _emit(numbers: list[Any], judged: list[Any], counts: bool) -> None:

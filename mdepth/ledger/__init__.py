@@ -10,7 +10,7 @@ holds sentences against records. Every table of the book is a view (:mod:`~mdept
 from mdepth.ledger.compare import VERDICTS, difference
 from mdepth.ledger.join import Ledger, Row, build
 from mdepth.ledger.judging import ClaimRow, claims
-from mdepth.ledger.tables import counts, rows, to_frame, view, write_csv, write_json
+from mdepth.ledger.tables import counts, numbers, rows, to_frame, view, write_csv, write_json
 
 __all__ = [
     "VERDICTS",
@@ -21,6 +21,7 @@ __all__ = [
     "claims",
     "counts",
     "difference",
+    "numbers",
     "rows",
     "to_frame",
     "view",

@@ -8,22 +8,21 @@ from collections import Counter
 
 from mdepth.ledger.compare import VERDICTS
 from mdepth.ledger.join import Row
-from mdepth.ledger.judging import claims
-from mdepth.ledger.tables import claim_counts, counts, rows
+from mdepth.ledger.judging import WORDS, ClaimRow, claims
+from mdepth.ledger.tables import counts, numbers, rows
 
 
-def summary(ledger: list[Row], found: dict[str, int]) -> str:
+def summary(ledger: list[Row], judged: list[ClaimRow]) -> str:
     """A few lines: numbers by verdict, by source, and claims by word."""
-    numbers = [row for row in ledger if row.column != "all"]  # the others stand for tables not read
-    by_source = Counter(row.source for row in numbers)
+    printed, words = numbers(ledger), Counter(claim.verdict for claim in judged)
     lines = [
-        f"{len(numbers)} reported numbers: " + ", ".join(f"{n} {word}" for word, n in counts(numbers).items())
+        f"{len(printed)} reported numbers: " + ", ".join(f"{n} {word}" for word, n in counts(printed).items())
     ]
-    lines += [f"  {name}: {number}" for name, number in by_source.items()]
-    lines.append(f"  tables that could not be read: {len(ledger) - len(numbers)}")
-    doubtful = sum(row.verified == "unverified" for row in numbers)
-    lines.append(f"  of these numbers {doubtful} are unverified: not read where the source prints them")
-    lines.append("claims: " + ", ".join(f"{number} {word}" for word, number in found.items()))
+    lines += [f"  {name}: {number}" for name, number in Counter(row.source for row in printed).items()]
+    doubtful = sum(row.verified == "unverified" for row in printed)
+    lines.append(f"  of these, {doubtful} are unverified: not read where the source prints them")
+    lines.append(f"tables that could not be read: {len(ledger) - len(printed)}")
+    lines.append("claims: " + ", ".join(f"{words[word]} {word}" for word in WORDS))
     return "\n".join(lines)
 
 
@@ -34,15 +33,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--source", action="append", help="only this source; may be given again")
     parser.add_argument("--verdict", choices=VERDICTS, help="only rows with this verdict")
     options = parser.parse_args(arguments)
-    ledger = rows(options.source)
+    ledger, judged = rows(options.source), claims(options.source)
     if not options.counts:
         for row in ledger:
             if options.verdict in (None, row.verdict):
                 value = f"reported {row.reported}  reference {row.reference} [{row.level}]"
                 print(f"{row.id}  {value}  {row.verdict_text}")
-        for claim in claims(options.source):
+        for claim in judged:
             print(f"{claim.id}  {claim.verdict}  {claim.statement}")
-    print(summary(ledger, claim_counts(options.source)))
+    print(summary(ledger, judged))
     return 0
 
 

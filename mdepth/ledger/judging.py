@@ -12,8 +12,8 @@ A difference that is real but too small to matter does therefore not hold, and a
 is inconclusive.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from mdepth import recipes
@@ -21,6 +21,7 @@ from mdepth.ledger.compare import NONE, shown
 from mdepth.ledger.measured import Runs, gather
 from mdepth.ledger.stats import t_interval
 from mdepth.recipes import Claim
+from mdepth.results import Record
 
 __all__ = ["WORDS", "ClaimRow", "claims", "decide", "judge"]
 
@@ -116,13 +117,19 @@ def judge(claim: Claim, source: str, runs: dict[str, Runs]) -> ClaimRow:
 
 
 def claims(
-    sources: Iterable[str] | None = None, *, results: Path | None = None, profile: str = "laptop"
+    sources: Iterable[str] | None = None,
+    *,
+    results: Path | None = None,
+    profile: str = "laptop",
+    is_stale: Callable[[Record], bool] = lambda record: False,
 ) -> list[ClaimRow]:
     """All claims of the recipes, judged on the reference records; a recipe that a source does not have yet
-    gives none.
+    gives none. Records that ``is_stale`` (``mdepth.runs.is_stale``) are left out: they are of another run.
     """
     names = [name for name in (sources or recipes.SOURCES) if name in recipes.available()]
-    runs = gather(profile, results, sources=names)
+    gathered = gather(profile, results, sources=names)
+    fresh = {key: [each for each in runs.records if not is_stale(each)] for key, runs in gathered.items()}
+    runs = {key: replace(gathered[key], records=tuple(some)) for key, some in fresh.items() if some}
     return [judge(claim, name, runs) for name in names for claim in recipes.get(name).CLAIMS]
 
 

@@ -15,12 +15,11 @@ from typing import Any
 from mdepth.ledger import reported
 from mdepth.ledger.compare import NONE, VERDICTS, shown
 from mdepth.ledger.join import Ledger, Row, build
-from mdepth.ledger.judging import WORDS, claims
 from mdepth.ledger.measured import Runs
 from mdepth.ledger.schema import Line, Source, Table
 from mdepth.plots.tables import html_table, markdown_table
 
-__all__ = ["View", "counts", "rows", "to_frame", "view", "write_csv", "write_json"]
+__all__ = ["View", "counts", "numbers", "rows", "to_frame", "view", "write_csv", "write_json"]
 
 WORLDS = "reference (synthetic worlds)"
 BASELINES = {"mean-depth": "Mean depth, one number", "mean-map": "Mean depth map"}
@@ -44,6 +43,17 @@ def to_frame(ledger: Sequence[Row]):
     return pd.DataFrame([asdict(row) for row in ledger])
 
 
+def numbers(ledger: Iterable[Row]) -> list[Row]:
+    """The rows of reported numbers; the others stand for tables that nobody could read.
+
+    Example:
+        >>> everything = rows(["eigen"])
+        >>> len(numbers(everything)) < len(everything)
+        True
+    """
+    return [row for row in ledger if row.column != "all"]
+
+
 def counts(ledger: Sequence[Row]) -> dict[str, int]:
     """How many rows have each verdict, in the fixed order of the words.
 
@@ -53,12 +63,6 @@ def counts(ledger: Sequence[Row]) -> dict[str, int]:
     """
     found = Counter(row.verdict for row in ledger)
     return {word: found[word] for word in VERDICTS}
-
-
-def claim_counts(sources: Iterable[str] | None = None, results: Path | None = None) -> dict[str, int]:
-    """How many claims hold, do not hold, are inconclusive."""
-    found = Counter(claim.verdict for claim in claims(sources, results=results))
-    return {word: found[word] for word in WORDS}
 
 
 def write_csv(ledger: Sequence[Row], path: Path | str) -> Path:
