@@ -7,7 +7,7 @@ export MDEPTH_DATA PYTHON
 .PHONY: help book test lab lock clean venv
 
 help:  ## what there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-6s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 book: venv  ## the rendered book: make what is missing, run every chapter [PROFILE=quick|laptop|full] [MDEPTH_DATA=folder]
 	@.venv/bin/python ci/build.py --profile $(PROFILE) --data "$(MDEPTH_DATA)"

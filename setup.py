@@ -23,9 +23,10 @@ class BuildWithRecords(build_py):
         if self.editable_mode:
             return
         for source, target in CARRIED.items():
+            place = Path(self.build_lib) / "mdepth" / target
+            shutil.rmtree(place, ignore_errors=True)  # what an earlier build left there
             if Path(source).is_dir():
-                place = Path(self.build_lib) / "mdepth" / target
-                shutil.copytree(source, place, ignore=WEIGHTS, dirs_exist_ok=True)
+                shutil.copytree(source, place, ignore=WEIGHTS)
 
 
 setup(

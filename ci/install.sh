@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv hold exactly what requirements.lock pins, with this checkout on top. Does nothing when that is already so.
+# Make .venv hold what requirements.lock pins, with this checkout on top. Does nothing when that is already so.
 set -eu
 cd "$(dirname "$0")/.."
 

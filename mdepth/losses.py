@@ -10,13 +10,21 @@ twice the other two, and 1/(2 n^2) makes the three equal. The paper does not say
 released code weights images by the square of their valid pixels, which ``reduction="released"`` does, while
 "mean" weights images alike. Its targets are also divided by their standard deviation 0.45723134, which
 multiplies the loss by 1/0.45723134^2: a matter of the recipe, not of the loss.
+
+Then the three losses of Eigen and Fergus (2015), for depth, normals and labels. They too leave the reduction
+of a batch open: here every image counts alike, by the mean over what is valid in it.
 """
 
 import torch
+from torch.nn import functional
 
-from mdepth.shapes import Depth, Float, Tensor, Valid, check_same_shape
+from mdepth.image import forward_differences
+from mdepth.shapes import Depth, Float, Int, Tensor, Valid, check_same_shape
 
-__all__ = ["log_l2_loss", "scale_invariant_error", "scale_invariant_loss"]
+__all__ = [
+    "label_loss", "log_l2_loss", "normals_loss", "scale_invariant_error", "scale_invariant_gradient_loss",
+    "scale_invariant_loss",
+]  # fmt: skip
 
 MAX_PAIRS = 4096
 """Pixels per image up to which the pairwise form is evaluated: it needs the square of them in memory."""
@@ -124,3 +132,109 @@ def log_l2_loss(log_prediction: Depth, log_target: Depth, valid: Valid) -> Float
         tensor(9.)
     """
     return scale_invariant_loss(log_prediction, log_target, valid, lam=0.0)
+
+
+def scale_invariant_gradient_loss(
+    log_prediction: Depth, log_target: Depth, valid: Valid, lam: float = 0.5
+) -> Float[Tensor, ""]:
+    r"""The scale-invariant loss, and the squared slopes of the log-depth error d: the edges must fit too.
+
+    .. math:: \frac1n \sum_i d_i^2 - \frac{\lambda}{n^2} \Big(\sum_i d_i\Big)^2
+        + \frac1{n_x} \sum_i (\nabla_x d_i)^2 + \frac1{n_y} \sum_i (\nabla_y d_i)^2
+
+    with d = log prediction - log target, natural logs of metres, lam = 1/2 in the paper, n the image's valid
+    pixels, and the differences d(v, u+1) - d(v, u) and d(v+1, u) - d(v, u). A difference counts where both of
+    its pixels are valid: :math:`n_x` pairs of neighbours in a row, :math:`n_y` in a column. An image without
+    such pairs has no slope to pay for. A constant d costs nothing here, (1 - lam) d^2 before.
+
+    Every image with valid pixels counts alike; a batch without any gives 0 with zero gradient. What lies
+    outside ``valid`` may be anything.
+
+    Source: Eigen and Fergus 2015. Where we read it so: the print has one mean of both squares, without saying
+    what is left out of it; the released code has the sum of two masked means, as here.
+
+    Example:
+        >>> log_target = torch.zeros(1, 1, 1, 4)
+        >>> log_prediction = torch.tensor([0.0, 0.0, 2.0, 2.0]).reshape(1, 1, 1, 4)
+        >>> valid = torch.ones_like(log_target, dtype=torch.bool)
+        >>> scale_invariant_gradient_loss(log_prediction, log_target, valid).item()  # 1.5 + 4 / 3
+        2.833333...
+    """
+    d, n = _log_differences(log_prediction, log_target, valid)
+    across, down = forward_differences(d.view_as(valid))
+    both_across = valid[..., :, 1:] & valid[..., :, :-1]
+    both_down = valid[..., 1:, :] & valid[..., :-1, :]
+    slopes = _masked_mean(across.square(), both_across) + _masked_mean(down.square(), both_down)
+    plain = scale_invariant_loss(log_prediction, log_target, valid, lam)
+    return plain + slopes.sum() / (n > 0).sum().clamp(min=1)
+
+
+def normals_loss(
+    prediction: Float[Tensor, "B 3 H W"], target: Float[Tensor, "B 3 H W"], valid: Valid
+) -> Float[Tensor, ""]:
+    r"""Minus the mean dot product of predicted and true normals: minus the cosine of the angle between them.
+
+    .. math:: -\frac1n \sum_i N_i \cdot N_i^*
+
+    Both are unit vectors in one frame, and are taken as they are: a longer prediction would be rewarded.
+    From -1 (every normal right) over 0 (at right angles) to 1 (opposite). Per image over its n valid pixels,
+    then over the images that have some; a batch without any gives 0 with zero gradient. What lies outside
+    ``valid`` may be anything, so pixels whose target is (0, 0, 0) belong there.
+
+    Source: Eigen and Fergus 2015.
+
+    Example:
+        >>> target = torch.tensor([0.0, 0.0, -1.0]).reshape(1, 3, 1, 1).expand(1, 3, 2, 2)
+        >>> valid = torch.ones(1, 1, 2, 2, dtype=torch.bool)
+        >>> [normals_loss(sign * target, target, valid).item() for sign in (1, -1)]
+        [-1.0, 1.0]
+    """
+    check_same_shape(prediction=prediction, target=target)
+    check_same_shape(prediction_pixels=prediction[:, :1], valid=valid)
+    common = torch.promote_types(torch.promote_types(prediction.dtype, target.dtype), torch.float32)
+    prediction, target = (torch.where(valid, x.to(common), 0.0) for x in (prediction, target))
+    return -_mean_over_images((prediction * target).sum(dim=1, keepdim=True), valid)
+
+
+def label_loss(
+    logits: Float[Tensor, "B C H W"], labels: Int[Tensor, "B 1 H W"], valid: Valid
+) -> Float[Tensor, ""]:
+    r"""Cross entropy of the true class under the softmax of C logits, in nats.
+
+    .. math:: -\frac1n \sum_i \log \frac{\exp z_{i, c_i}}{\sum_c \exp z_{i, c}}
+
+    Labels are 0 to C - 1. Never negative; log C for even logits. Per image over its n valid pixels, then over
+    the images that have some; a batch without any gives 0 with zero gradient. What lies outside ``valid`` may
+    be anything, also labels such as -1 or 255.
+
+    Raises:
+        ValueError: a valid label is none of the classes.
+
+    Source: Eigen and Fergus 2015.
+
+    Example:
+        >>> logits, labels = torch.zeros(1, 4, 2, 2), torch.full((1, 1, 2, 2), 3)
+        >>> label_loss(logits, labels, torch.ones_like(labels, dtype=torch.bool))
+        tensor(1.3863)
+    """
+    check_same_shape(logits_pixels=logits[:, :1], labels=labels, valid=valid)
+    logits = torch.where(valid, logits.to(torch.promote_types(logits.dtype, torch.float32)), 0.0)
+    labels = torch.where(valid, labels, 0).long()
+    classes = logits.shape[1]
+    if labels.numel() and (labels.min() < 0 or labels.max() >= classes):
+        found = f"{labels.min().item()} to {labels.max().item()}"
+        raise ValueError(f"valid labels must be 0 to {classes - 1}, got {found}; take others out of valid")
+    entropy = functional.cross_entropy(logits, labels[:, 0], reduction="none")[:, None]
+    return _mean_over_images(entropy, valid)
+
+
+def _masked_mean(values: Depth, counted: Valid) -> Float[Tensor, " B"]:
+    """Each image's mean over what counts; 0 where nothing does."""
+    total = torch.where(counted, values, 0.0).flatten(1).sum(dim=1)
+    return total / counted.flatten(1).sum(dim=1).clamp(min=1)
+
+
+def _mean_over_images(values: Depth, valid: Valid) -> Float[Tensor, ""]:
+    """The mean over images of each image's mean; images without valid pixels are left out."""
+    images = valid.flatten(1).any(dim=1).sum()
+    return _masked_mean(values, valid).sum() / images.clamp(min=1)

@@ -33,7 +33,7 @@ const seen = (element) => {
 };
 return {
   page: light(ground(document.querySelector("article.bd-article") ?? document.body)),
-  texts: [...document.querySelectorAll("article :is(p, li, td, h2, pre)")]
+  texts: [...document.querySelectorAll("article :is(p, li, td, th, h2, pre, caption, summary)")]
     .filter((element) => element.offsetParent && element.textContent.trim())
     .map((element) => [seen(element), element.textContent.trim().slice(0, 40)]),
 };

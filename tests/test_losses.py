@@ -1,4 +1,6 @@
-"""The scale-invariant error: its three forms, the identities of the paper, masks, batches and gradients."""
+"""The scale-invariant error: its three forms, the identities of the paper, masks, batches and gradients; then
+the three losses of 2015.
+"""
 
 import math
 
@@ -8,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdepth import losses, metrics
-from mdepth.losses import log_l2_loss, scale_invariant_error, scale_invariant_loss
+from mdepth.losses import (
+    label_loss,
+    log_l2_loss,
+    normals_loss,
+    scale_invariant_error,
+    scale_invariant_gradient_loss,
+    scale_invariant_loss,
+)
 
 FORMS = ("aligned", "pairs", "moments")
 
@@ -192,3 +201,157 @@ def test_bad_arguments_are_named():
         scale_invariant_error(big, big, big == 0, "pairs")
     with pytest.raises(Exception, match=r"(?s)log_target"):
         scale_invariant_loss(torch.zeros(2, 1, 3, 3), torch.zeros(2, 3, 3), torch.zeros(2, 1, 3, 3).bool())
+
+
+# --- Eigen and Fergus 2015: depth, normals and labels
+
+
+def normals_batch(generator, shape=(3, 4, 5), share=0.7):
+    """Random unit normals, predicted and true, and a mask, in float64."""
+    pair = torch.randn((2, shape[0], 3, *shape[1:]), generator=generator, dtype=torch.float64)
+    prediction, target = torch.nn.functional.normalize(pair, dim=2)
+    return prediction, target, torch.rand((shape[0], 1, *shape[1:]), generator=generator) < share
+
+
+def labels_batch(generator, shape=(3, 4, 5), classes=6, share=0.7):
+    """Random logits in float64, labels and a mask."""
+    logits = torch.randn((shape[0], classes, *shape[1:]), generator=generator, dtype=torch.float64)
+    labels = torch.randint(classes, (shape[0], 1, *shape[1:]), generator=generator)
+    return logits, labels, torch.rand((shape[0], 1, *shape[1:]), generator=generator) < share
+
+
+LOSSES_2015 = {
+    "depth": (scale_invariant_gradient_loss, batch),
+    "normals": (normals_loss, normals_batch),
+    "labels": (label_loss, labels_batch),
+}
+each_of_2015 = pytest.mark.parametrize(("loss", "data"), LOSSES_2015.values(), ids=LOSSES_2015)
+
+
+def grid(*rows: tuple[float, ...]):
+    """One image with these log predictions, log target 0; None is not valid."""
+    known = torch.tensor([[value is not None for value in row] for row in rows])[None, None]
+    d = torch.tensor([[value or 0.0 for value in row] for row in rows], dtype=torch.float64)[None, None]
+    return d, torch.zeros_like(d), known
+
+
+def test_slopes_of_the_error_by_hand():
+    """Differences in rows: 2, -1, 0, 4; in columns: 0, -2, 3. Mean squares 21/4 and 13/3; mean(d^2) 41/6."""
+    d = grid((1, 3, 2), (1, 1, 5))
+    assert scale_invariant_gradient_loss(*d, lam=0.0).item() == pytest.approx(41 / 6 + 21 / 4 + 13 / 3)
+    assert scale_invariant_gradient_loss(*d).item() == pytest.approx(
+        41 / 6 - 0.5 * (13 / 6) ** 2 + 21 / 4 + 13 / 3
+    )
+
+
+def test_only_pairs_of_valid_pixels_have_a_slope():
+    """Without the middle of the upper row: pairs 0 and 4 below, 0 and 3 in columns."""
+    d = grid((1, None, 2), (1, 1, 5))
+    assert scale_invariant_gradient_loss(*d, lam=0.0).item() == pytest.approx(32 / 5 + 16 / 2 + 9 / 2)
+    chess = grid((1, None, 2), (None, 3, None))  # no pair at all
+    assert scale_invariant_gradient_loss(*chess).item() == scale_invariant_loss(*chess).item() > 0
+    one_column = grid((1,), (3,))
+    assert scale_invariant_gradient_loss(*one_column, lam=0.0).item() == 10 / 2 + 4
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(-2, 2), st.floats(0, 1))
+def test_a_constant_factor_has_no_slope(shift, lam):
+    d = grid((shift, shift), (shift, shift))
+    expected = (1 - lam) * shift**2
+    assert scale_invariant_gradient_loss(*d, lam=lam).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_ramp_pays_for_its_slope_whatever_its_height():
+    ramp = 0.3 * torch.arange(6, dtype=torch.float64).expand(1, 1, 4, 6)
+    valid = torch.ones_like(ramp, dtype=torch.bool)
+    for height in (0.0, 5.0):
+        d = ramp + height
+        slope = scale_invariant_gradient_loss(d, 0 * d, valid) - scale_invariant_loss(d, 0 * d, valid)
+        assert slope.item() == pytest.approx(0.09)
+
+
+def test_normals_loss_is_minus_the_cosine():
+    for degrees, expected in ((0, -1.0), (60, -0.5), (90, 0.0), (180, 1.0)):
+        angle = math.radians(degrees)
+        target = torch.tensor([0.0, 0.0, -1.0]).view(1, 3, 1, 1)
+        prediction = torch.tensor([math.sin(angle), 0.0, -math.cos(angle)]).view(1, 3, 1, 1)
+        valid = torch.ones(1, 1, 1, 1, dtype=torch.bool)
+        assert normals_loss(prediction, target, valid).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_cross_entropy_by_hand():
+    """Logits (0, log 3): probabilities 1/4 and 3/4; the third pixel is not valid."""
+    logits = torch.tensor([0.0, math.log(3)]).view(1, 2, 1, 1).expand(1, 2, 1, 3)
+    labels, valid = torch.tensor([[[[0, 1, 1]]]]), torch.tensor([[[[True, True, False]]]])
+    expected = (math.log(4) + math.log(4 / 3)) / 2
+    assert label_loss(logits, labels, valid).item() == pytest.approx(expected)
+    assert label_loss(100 * torch.eye(4)[None, :, None, :], torch.arange(4).view(1, 1, 1, 4),
+                      torch.ones(1, 1, 1, 4, dtype=torch.bool)).item() == pytest.approx(0.0)  # fmt: skip
+
+
+@each_of_2015
+def test_images_count_alike_and_empty_ones_not_at_all(loss, data, generator):
+    prediction, target, valid = data(generator)
+    valid[1] = False
+    assert valid[0].sum() != valid[2].sum()
+    single = [loss(*(x[i : i + 1] for x in (prediction, target, valid))) for i in (0, 2)]
+    torch.testing.assert_close(loss(prediction, target, valid), torch.stack(single).mean())
+
+
+@each_of_2015
+def test_a_batch_of_2015_without_valid_pixels_is_zero_with_zero_gradient(loss, data, generator):
+    prediction, target, valid = data(generator)
+    prediction.requires_grad_()
+    value = loss(prediction, target, torch.zeros_like(valid))
+    assert value.item() == 0
+    value.backward()
+    assert prediction.grad.eq(0).all()
+
+
+@each_of_2015
+@pytest.mark.parametrize("garbage", [math.nan, math.inf, -math.inf, 1e30])
+def test_garbage_under_the_mask_of_2015_changes_neither_value_nor_gradient(loss, data, garbage, generator):
+    prediction, target, valid = data(generator)
+    dirty = torch.where(valid, prediction, garbage)
+    dirty_target = torch.where(valid, target, garbage if target.is_floating_point() else 255)
+    gradients, values = [], []
+    for p, t in ((prediction, target), (dirty, dirty_target)):
+        p = p.clone().requires_grad_()
+        values.append(loss(p, t, valid))
+        values[-1].backward()
+        gradients.append(p.grad)
+    assert torch.equal(*values)
+    assert torch.equal(*gradients)
+    assert gradients[0].masked_select(~valid).eq(0).all()
+    assert gradients[0].masked_select(valid).ne(0).any()
+
+
+@each_of_2015
+def test_gradients_of_2015(loss, data, generator):
+    prediction, target, valid = data(generator)
+    valid[1] = False
+    assert torch.autograd.gradcheck(lambda p: loss(p, target, valid), prediction.requires_grad_())
+
+
+@each_of_2015
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_of_2015_is_summed_in_single(loss, data, dtype, generator):
+    prediction, target, valid = data(generator)
+    prediction = prediction.to(dtype)
+    target = target.to(dtype) if target.is_floating_point() else target
+    single = target.float() if target.is_floating_point() else target
+    torch.testing.assert_close(loss(prediction, target, valid), loss(prediction.float(), single, valid))
+
+
+def test_bad_arguments_of_2015_are_named(generator):
+    logits, labels, valid = labels_batch(generator)
+    with pytest.raises(ValueError, match="valid labels must be 0 to 5, got 0 to 6; take others out"):
+        label_loss(logits, torch.where(labels == 5, 6, labels), torch.ones_like(valid))
+    with pytest.raises(ValueError, match="got -1 to 5"):
+        label_loss(logits, torch.where(labels == 0, -1, labels), torch.ones_like(valid))
+    prediction, target, valid = normals_batch(generator)
+    with pytest.raises(Exception, match=r"(?s)valid"):
+        normals_loss(prediction, target, valid[..., :-1])
+    with pytest.raises(Exception, match=r"(?s)target"):
+        normals_loss(prediction, target[:1], valid)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def run_outside(downloaded: Path, folder: Path, wheel: Path) -> Path:
 def pictures(notebook) -> set[str]:
     """The pictures that the cells of a notebook show."""
     outputs = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
-    return {data["image/png"] for data in outputs if "image/png" in data}
+    return set(re.findall(r"data:image/[^\"']+", "".join(data.get("text/html", "") for data in outputs)))
 
 
 @pytest.fixture(scope="module")

@@ -148,6 +148,31 @@ def test_the_source_archive_builds_the_same_wheel(wheel: Path, tmp_path: Path) -
     assert sorted(zipfile.ZipFile(rebuilt).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
 
+def test_a_wheel_holds_no_records_of_an_earlier_build(tmp_path: Path) -> None:
+    """Building leaves its folder behind, and a record may have been renamed since."""
+    (tmp_path / "setup.py").write_bytes((ROOT / "setup.py").read_bytes())
+    carried = tmp_path / "build" / "lib" / "mdepth" / "_records" / "laptop"
+    files = ["mdepth/__init__.py", "book/bugs/__init__.py", "results/laptop/eigen/new/seed0/run.json"]
+    for path in [*(tmp_path / name for name in files), carried / "eigen" / "old" / "seed0" / "run.json"]:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    command = [sys.executable, "setup.py", "-q", "build_py"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert [path.name for path in (carried / "eigen").iterdir()] == ["new"]
+
+
+def test_jobs_that_run_the_tests_have_what_they_import() -> None:
+    """Tests of the library show figures in notebooks too, so they want the tools of the book."""
+    jobs = [
+        "\n".join(step.get("run", "") for step in job["steps"])
+        for path in (ROOT / ".github" / "workflows").glob("*.yml")
+        for job in yaml.safe_load(path.read_text())["jobs"].values()
+    ]
+    by_pip = [commands for commands in jobs if "pytest" in commands]
+    assert len(by_pip) == 2
+    assert all("-e .[book,test]" in commands for commands in by_pip)
+
+
 def ignored_by_archives(folder: str, names: list[str]) -> set[str]:
     """What no source archive needs."""
     left = {".git", ".venv", ".mdepth", "_build", "build", "dist", "__pycache__", "executed", "quick"}

@@ -1,8 +1,10 @@
 """Runs: identity, load-or-run once, resuming after kill -9, staleness, and archives that cannot escape."""
 
+import importlib.metadata
 import io
 import json
 import os
+import platform
 import random
 import signal
 import subprocess
@@ -17,10 +19,11 @@ import pytest
 import tiny_recipe
 import torch
 
+import mdepth
 from mdepth import recipes, results, runs, weights
 from mdepth.runs import Run
 from mdepth.runs.__main__ import main
-from mdepth.runs.machine import machine
+from mdepth.runs.machine import machine, versions
 from mdepth.shapes import DataError
 from mdepth.train import read_checkpoint
 
@@ -257,6 +260,24 @@ def test_a_record_names_the_device_that_trained(
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "a card")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert {name: machine(name)["device"] for name in devices} == devices
+
+
+def test_a_record_names_the_version_of_the_code_that_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of what was once installed: a checkout moves on under its installation, or was never installed."""
+
+    def version(name: str) -> str:
+        if name == "mdepth":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert versions() == {
+        "python": platform.python_version(),
+        "mdepth": mdepth.__version__,
+        "torch": "1",
+        "numpy": "1",
+        "lightning": "1",
+    }
 
 
 def test_publish_puts_half_precision_into_the_package(

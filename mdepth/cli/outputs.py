@@ -67,7 +67,7 @@ def paths(folder: Path, name: str, kinds: tuple[str, ...]) -> dict[str, Path]:
 def write(
     result: Result, folder: Path, kinds: tuple[str, ...], limits: tuple[float, float] | None = None
 ) -> dict[str, Path]:
-    """Write the files of a picture, all or none of them, and say where they are.
+    """Write the files of a picture, none if one cannot be written, and say where they are.
 
     Args:
         result: what to write.
@@ -88,8 +88,9 @@ def write(
                 _write_colours(result, made, limits)
             else:
                 writers[kind](result, made)
-        for kind, target in targets.items():
+        for target in targets.values():
             target.parent.mkdir(parents=True, exist_ok=True)
+        for kind, target in targets.items():
             (Path(scratch) / f"{kind}{target.suffix}").replace(target)
     return targets
 

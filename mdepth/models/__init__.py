@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mdepth.models import eigen
+from mdepth.models import eigen, eigen_local, eigen_multiscale
 from mdepth.models.contract import DepthNetwork, Layer, count_parameters, layer_sizes
 
 __all__ = ["MODELS", "DepthNetwork", "Entry", "Layer", "build", "count_parameters", "layer_sizes", "names"]
@@ -65,6 +65,31 @@ MODELS: dict[str, Entry] = {
         partial(eigen.EigenUpsampled, eigen.ROOMS),
         "eigen",
         "the same, small, for the synthetic rooms",
+    ),
+    "eigen-multiscale-alexnet": Entry(
+        partial(eigen_multiscale.EigenMultiscale, eigen_multiscale.ALEXNET),
+        "eigen",
+        "three scales of 2015, NYU",
+    ),
+    "eigen-multiscale-vgg": Entry(
+        partial(eigen_multiscale.EigenMultiscale, eigen_multiscale.VGG),
+        "eigen",
+        "three scales of 2015 with VGG-16, NYU",
+    ),
+    "eigen-multiscale-rooms": Entry(
+        partial(eigen_multiscale.EigenMultiscale, eigen_multiscale.ROOMS),
+        "eigen",
+        "small network of three scales, synthetic rooms",
+    ),
+    "eigen-local-nyu": Entry(
+        partial(eigen_local.EigenLocal, eigen_local.NYU),
+        "eigen",
+        "harmonised local predictions of 2016, NYU",
+    ),
+    "eigen-local-rooms": Entry(
+        partial(eigen_local.EigenLocal, eigen_local.ROOMS),
+        "eigen",
+        "small network of harmonised local predictions, synthetic rooms",
     ),
 }
 

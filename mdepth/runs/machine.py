@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from mdepth import __version__
+
 __all__ = ["commit", "hardware", "machine", "peak_memory_mb", "versions"]
 
 
@@ -50,8 +52,8 @@ def _cpu_name() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide a result."""
-    packages = ("mdepth", "torch", "numpy", "lightning")
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
+    own = {"python": platform.python_version(), "mdepth": __version__}
+    return own | {name: metadata.version(name) for name in ("torch", "numpy", "lightning")}
 
 
 def commit() -> str | None:

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from mdepth.datasets import check, export, kitti, nyu, rgbd, video
 from mdepth.datasets.files import require_files
+from mdepth.datasets.registration import register_depth
 from mdepth.shapes import DataError
 
 DRIVE = "2011_09_26/2011_09_26_drive_0001_sync"
@@ -66,6 +67,16 @@ def test_numbers_that_are_no_camera(raw, name, key, values, message):
     path.write_text("\n".join(f"{key}: {values}" if line.startswith(f"{key}:") else line for line in lines))
     with pytest.raises(DataError, match=rf"calib_{name}.txt: {message}.*; get the file again"):
         kitti.Raw(raw)[0]
+
+
+def test_the_other_camera_of_each_side(analytic, tmp_path):
+    """Points of the image at hand go to the other one: to the left for a left image, back for a right one."""
+    root = export.kitti_raw(analytic(scenes=1, frames=1, stereo=True), tmp_path / "stereo")
+    left, right = (kitti.Raw(root, side=side, stereo=True)[0] for side in "lr")
+    assert left["T_right_left"][0, 3].item() == pytest.approx(-0.2)
+    assert right["T_right_left"][0, 3].item() == pytest.approx(0.2)
+    assert torch.equal(left["image_right"], right["image"])
+    assert torch.equal(right["image_right"], left["image"])
 
 
 @pytest.fixture
@@ -213,6 +224,30 @@ def test_seven_scenes_when_the_sensor_saw_nothing(tmp_path):
     for every in (0, -1):
         with pytest.raises(ValueError, match="every must be at least 1"):
             rgbd.SevenScenes(tmp_path, every=every)
+
+
+def test_seven_scenes_codes_that_mean_nothing(tmp_path):
+    codes = np.full((480, 640), 1800, dtype=np.uint16)
+    codes[:200], codes[300:] = 65535, 0
+    Image.new("RGB", (640, 480)).save(tmp_path / "frame-000000.color.png")
+    Image.fromarray(codes).save(tmp_path / "frame-000000.depth.png")
+    depth = rgbd.SevenScenes(tmp_path, register=False)[0]["depth"]
+    assert depth[0, 200:300].unique().item() == pytest.approx(1.8)
+    assert not depth[0, :200].any()
+    assert not depth[0, 300:].any()
+
+
+def test_depth_is_that_along_the_axis_of_the_camera_it_is_moved_to():
+    """A wall at 2 m, seen from half a metre behind and from a camera turned by 60 degrees."""
+    K = np.array([[100.0, 0, 20], [0, 100, 15], [0, 0, 1]])
+    behind, turned = np.eye(4), np.eye(4)
+    behind[2, 3] = 0.5
+    assert set(np.unique(register_depth(np.full((31, 41), 2.0), K, K, behind))) == {0.0, 2.5}
+    turned[:3, :3] = [[0.5, 0, -(0.75**0.5)], [0, 1, 0], [0.75**0.5, 0, 0.5]]
+    point = np.zeros((31, 41))
+    point[15, 20] = 2.0  # on the axis; in the turned camera at z = 1, far to the left
+    moved = register_depth(point, K, K @ np.diag([0.1, 0.1, 1.0]), turned, size=(31, 41))
+    assert moved.sum() == pytest.approx(1.0)
 
 
 # ---- links ----

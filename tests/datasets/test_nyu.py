@@ -1,10 +1,13 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from mdepth.datasets import check_sample, export, nyu
-from mdepth.datasets.nyu.raw import T_COLOR_DEPTH
+from mdepth.datasets.nyu.raw import DEPTH_DISTORTION, T_COLOR_DEPTH
+from mdepth.datasets.nyu.raw import _undistort as undistorted
 from mdepth.datasets.registration import register_depth
 from mdepth.shapes import DataError
 
@@ -222,3 +225,24 @@ def test_raw_kinect_formula(tmp_path):
     (tmp_path / "e.pgm").write_bytes(b"P5 4 1 65535\n" + codes.byteswap().tobytes())
     with pytest.raises(DataError, match="not swapped"):
         nyu.read_raw_depth(tmp_path / "e.pgm")
+
+
+def test_the_lens_of_the_depth_camera():
+    """A reading that lies where Brown's model puts a ray comes to the pixel of that ray."""
+    K, (k1, k2, p1, p2, k3) = nyu.DEPTH_K.double(), DEPTH_DISTORTION
+    for u, v in ((60, 40), (560, 60), (90, 430)):
+        x, y = (u - K[0, 2].item()) / K[0, 0].item(), (v - K[1, 2].item()) / K[1, 1].item()
+        r = math.hypot(x, y)
+        radial = 1 + k1 * r**2 + k2 * r**4 + k3 * r**6
+        bent_x = x * radial + 2 * p1 * x * y + p2 * (r**2 + 2 * x**2)
+        bent_y = y * radial + p1 * (r**2 + 2 * y**2) + 2 * p2 * x * y
+        depth = np.zeros((480, 640), np.float32)
+        column, row = bent_x * K[0, 0].item() + K[0, 2].item(), bent_y * K[1, 1].item() + K[1, 2].item()
+        depth[round(row), round(column)] = 2.0
+        assert undistorted(depth)[v, u] == 2.0
+
+
+def test_readings_at_the_end_of_the_range_are_left_out():
+    depth = torch.full((1, 480, 640), 10.0)
+    assert not nyu.register_raw_depth(depth).any()
+    assert nyu.register_raw_depth(depth - 1).any()

@@ -310,3 +310,14 @@ def test_normals_turn_with_the_camera(sample):
     floor = (numeric.norm(dim=0) > 0) & (turned["normals"].norm(dim=0) > 0) & (numeric[2] > -0.5)
     assert floor.sum() > 200
     assert (numeric * turned["normals"]).sum(0)[floor].median() > 0.99  # unturned: cos 30 degrees
+
+
+def test_shrinking_takes_depth_at_the_centre_and_colour_from_all_over():
+    """Three pixels to one: the middle one's depth, the mean colour."""
+    image = torch.zeros(3, 3, 9)
+    image[:, :, ::3] = 0.9
+    depth = torch.arange(1.0, 28.0).reshape(1, 3, 9)
+    small = t.resize({"image": image, "depth": depth, "K": torch.eye(3)}, 1, 3)
+    assert small["depth"].flatten().tolist() == [11, 14, 17]
+    assert small["image"].mean().item() == pytest.approx(0.3, abs=0.03)
+    assert small["image"].min() > 0.15

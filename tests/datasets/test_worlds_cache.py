@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -45,6 +46,7 @@ def test_samples_obey_the_contract(tmp_path):
     assert sample["T_right_left"][0, 3] == pytest.approx(-0.1)
     assert sample["normals"].shape == sample["image_right"].shape == (3, 16, 24)
     assert sample["instances"].dtype == torch.int64
+    assert sample["time"] == pytest.approx(0.1)
     assert data.index(1, 1) == 3
     assert data[-1]["id"] == data[7]["id"]
     assert len({data[i]["id"] for i in range(8)}) == 8
@@ -55,8 +57,8 @@ def test_batches_equal_samples_and_rendering_on_the_fly(tmp_path):
     batch = kept.batch([5, 0, 5])
     for name, value in batch.items():
         assert torch.equal(value[0], value[2])
-        assert torch.equal(value[1], kept[0][name])
-        assert torch.allclose(value[0].float(), fly[5][name].float(), equal_nan=True)
+        assert torch.equal(value[1], torch.as_tensor(kept[0][name]))
+        assert torch.allclose(value[0].float(), torch.as_tensor(fly[5][name]).float(), equal_nan=True)
     assert kept.fingerprint() == fly.fingerprint()
     kept.verify()
 
@@ -92,6 +94,33 @@ def test_second_load_renders_nothing(tmp_path, monkeypatch):
     again = load(WORLD, cache=tmp_path)
     assert again.fingerprint() == first.fingerprint()
     assert {path.name for path in tmp_path.iterdir()} == {WORLD.identity(), f"{WORLD.identity()}.lock"}
+
+
+def test_other_processes_open_the_frames_themselves(tmp_path):
+    for cache in (tmp_path, False):
+        data = load(World("rooms", scenes=8, height=16, width=24, antialias=1), cache=cache)
+        packed = pickle.dumps(data)
+        assert len(packed) < 3000
+        assert torch.equal(pickle.loads(packed)[3]["image"], data[3]["image"])
+
+
+def test_an_interrupted_render_that_lost_a_file_begins_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset_module, "CHUNK", 3)
+    whole = load(WORLD, cache=tmp_path / "whole").fingerprint()
+    render_row, calls = dataset_module.render_row, []
+
+    def broken(*arguments, **options):
+        calls.append(1)
+        if len(calls) > 4:
+            raise KeyboardInterrupt
+        return render_row(*arguments, **options)
+
+    monkeypatch.setattr(dataset_module, "render_row", broken)
+    with pytest.raises(KeyboardInterrupt):
+        load(WORLD, cache=tmp_path)
+    monkeypatch.setattr(dataset_module, "render_row", render_row)
+    (tmp_path / f"{WORLD.identity()}.partial" / "depth.npy").unlink()
+    assert load(WORLD, cache=tmp_path).fingerprint() == whole
 
 
 def test_environment_names_the_cache(tmp_path, monkeypatch):

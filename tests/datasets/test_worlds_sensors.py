@@ -94,3 +94,10 @@ def test_worlds_give_sensor_depth_near_the_truth_and_leave_the_rest_alone(kind, 
     assert torch.equal(plain["image"], sample["image"])
     assert torch.equal(plain["depth"], sample["depth"])
     assert torch.equal(load(world, cache=False)[0]["sensor_depth"], sample["sensor_depth"])
+
+
+def test_what_lands_in_one_column_with_something_nearer_is_in_its_shadow():
+    """Shifts of one and two pixels: the second point and the third, which is nearer, land on column 0."""
+    depth = torch.tensor([[[1.0, 1.0, 0.5]]])
+    shadow = projector_shadow(depth, torch.diag(torch.tensor([2.0, 2.0, 1.0])), baseline=0.5)
+    assert shadow.tolist() == [[[False, True, False]]]

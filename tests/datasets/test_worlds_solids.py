@@ -189,6 +189,18 @@ def test_normals_agree_with_the_depth(kind):
     assert torch.allclose(seen.normals.norm(dim=0)[found], torch.tensor(1.0), atol=1e-4)
 
 
+@pytest.mark.parametrize(("yaw", "pitch", "roll"), [(0.6, 0.0, 0.0), (0.0, 0.4, 0.0), (-0.3, 0.2, 0.5)])
+def test_normals_are_in_the_frame_of_a_turned_camera(yaw, pitch, roll):
+    """The face of a wall that lies in the world's plane z = 9.5, seen by a camera that looks aside."""
+    seen = show(alone(BOX, (90.0, 90.0, 1.0), 10.0), pose(0.0, 0.0, 0.0, yaw, pitch, roll))
+    numeric = normals_from_depth(seen.depth[None], K[None])[0]
+    found = numeric.norm(dim=0) > 0
+    assert found.float().mean() > 0.9
+    assert (numeric * seen.normals).sum(0)[found].min() > 0.999
+    world = pose(0.0, 0.0, 0.0, yaw, pitch, roll)[:3, :3] @ seen.normals[:, H // 2, W // 2]
+    assert torch.allclose(world, torch.tensor([0.0, 0.0, -1.0]), atol=1e-5)
+
+
 def test_camera_inside_a_solid_sees_through_it():
     b = alone(BOX, (2.0, 2.0, 2.0), 0.0)
     b.object("wall")

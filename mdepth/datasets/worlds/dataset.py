@@ -240,6 +240,15 @@ class WorldDataset(Dataset):
         self._arrays = None if folder is None else open_arrays(folder, array_spec(world))
         self._fingerprint: str | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs: not the frames, which it opens itself."""
+        return {**self.__dict__, "_arrays": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.folder is not None:
+            self._arrays = open_arrays(self.folder, array_spec(self.world))
+
     @property
     def arrays(self) -> Rows:
         """The memory-mapped arrays of the cache, by name (images uint8 (N, H, W, 3), depth float32 (N, H, W),
@@ -259,6 +268,7 @@ class WorldDataset(Dataset):
         index = self._check_index(index)
         sample: dict[str, Any] = {name: value[0] for name, value in self.batch([index]).items()}
         number, frame = divmod(index, self.world.frames)
+        sample["time"] = sample["time"].item()
         sample["scene"] = f"{self.world.kind}/{self.world.split}/{number:05d}"
         sample["id"] = f"{sample['scene']}/{frame:02d}"
         return sample

@@ -84,7 +84,7 @@ def _render(
     """Render into ``<folder>.partial``, going on where an earlier render stopped, and rename."""
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(exist_ok=True)
-    done = _frames_done(partial)
+    done = _frames_done(partial, spec)
     free = shutil.disk_usage(partial).free
     if free < _size(spec) * (1 - done / max(1, next(iter(spec.values()))[0][0])) + 1e6:
         raise OSError(28, f"only {free / 1e6:.0f} MB free on this disk")
@@ -106,12 +106,17 @@ def _render(
     partial.rename(folder)
 
 
-def _frames_done(partial: Path) -> int:
-    """How many frames an earlier, interrupted render has finished; 0 if its note cannot be read."""
+def _frames_done(partial: Path, spec: Spec) -> int:
+    """How many frames an earlier, interrupted render has finished; 0 if its note cannot be read, or a file
+    lacks some of them.
+    """
     try:
-        return int(json.loads((partial / "progress.json").read_text())["frames"])
+        done = int(json.loads((partial / "progress.json").read_text())["frames"])
+        least = {name: _size({name: ((done, *shape[1:]), dtype)}) for name, (shape, dtype) in spec.items()}
+        whole = all((partial / f"{name}.npy").stat().st_size >= size for name, size in least.items())
     except (OSError, ValueError, KeyError, TypeError):
         return 0
+    return done if whole else 0
 
 
 def _open_at(path: Path, shape: tuple[int, ...], dtype: str, done: int) -> BinaryIO:

@@ -3,7 +3,7 @@ arithmetic.
 
 The coarse network is the library's own, run on the meta device. The fine network's three convolutions stand
 here as the arithmetic of Figure 1; so does the drawing read literally, which must contradict the printed
-sizes.
+sizes. Of Eigen and Fergus 2015 the sizes are those of the library's networks of three scales.
 """
 
 from dataclasses import replace
@@ -305,3 +305,56 @@ def identities() -> dict[str, Value]:
         "mask": loss(garbage, 0.5) - loss(prediction, 0.5), "scale": best,
     }  # fmt: skip
     return {f"{row}.value": value for row, value in values.items()}
+
+
+def _multiscale(form: str, **options):
+    """A network of 2015 on the meta device, and its layers by name."""
+    from mdepth.models import build, layer_sizes
+
+    with torch.device("meta"):
+        network = build(f"eigen-multiscale-{form}", **options)
+    return network, {layer.name: layer for layer in layer_sizes(network)}
+
+
+@register("eigen.ef-scale1")
+def multiscale_scale1() -> dict[str, Value]:
+    """What every layer of scale 1 ends in, width x height, and its channels."""
+    values: dict[str, Value] = {}
+    for form in ("alexnet", "vgg"):
+        network, layers = _multiscale(form)
+        groups = {name.split(".")[1]: layer for name, layer in layers.items() if name.startswith("scale1")}
+        maps = network.scale1(torch.zeros(1, 3, *network.input_size, device="meta"))
+        ends = {f"s1{name[-1]}": (*layer.size, layer.channels) for name, layer in groups.items()}
+        ends["upsampled"] = (*maps.shape[2:], maps.shape[1])
+        for row, (height, width, channels) in ends.items():
+            values |= {f"{row}.{form}": f"{width}x{height}", f"{row}.{form}-channels": channels}
+    return values
+
+
+@register("eigen.ef-scale23")
+def multiscale_local() -> dict[str, Value]:
+    """The answers of scales 2 and 3, width x height."""
+    layers = _multiscale("vgg")[1]
+    names = {"scale2": "scale2.depth.layer5.conv", "scale2-up": "scale3.depth.layer4.conv"}
+    sizes = {row: layers[name].size for row, name in names.items()}
+    return {f"{row}.map": f"{width}x{height}" for row, (height, width) in sizes.items()}
+
+
+@register("eigen.ef-arithmetic")
+def multiscale_arithmetic() -> dict[str, Value]:
+    """Sizes that the released network implies; its region runs from the first to the last sampled pixel."""
+    from mdepth.models.eigen_multiscale import enlarge_bilinear
+
+    network, layers = _multiscale("vgg", bias_map=True)
+    maps, (rows, columns) = layers["scale1.layer7.maps"], network.output_size
+    enlarged = enlarge_bilinear(torch.zeros(1, maps.channels, *maps.size, device="meta"))
+    top, bottom, left, right = network.covers(240, 320)
+    sampled = (range(top, bottom)[1 :: network.stride], range(left, right)[1 :: network.stride])
+    return {
+        "fc7.value": layers["scale1.layer7.fc"].channels,
+        "upsampled.value": f"{enlarged.shape[2]}x{enlarged.shape[3]}",
+        "concat.value": network.get_submodule("scale2.depth.layer2.conv").in_channels,
+        "bias-map.value": network.get_parameter("scale2.depth.bias_map").numel(),
+        "scale3.value": f"{rows}x{columns}",
+        "region.value": "x".join(str(line[-1] - line[0]) for line in sampled),
+    }
