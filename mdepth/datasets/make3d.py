@@ -118,7 +118,7 @@ class Make3D(_Photographs):
 
     Args:
         root: holds ``img-*.jpg`` and ``depth_sph_corr-*.mat``, in any subfolders.
-        crop: keep the central part of photograph and grid.
+        crop: keep only the central part of photograph and grid; protocols cut it themselves.
         dense: fill the grid's cells.
 
     Raises:
@@ -127,7 +127,7 @@ class Make3D(_Photographs):
 
     name = "make3d"
 
-    def __init__(self, root: Path | str, crop: bool = True, dense: bool = False) -> None:
+    def __init__(self, root: Path | str, crop: bool = False, dense: bool = False) -> None:
         root = Path(root).expanduser()
         images = require_files(root, "**/img-*.*", "Make3D photographs")
         grids = {
@@ -174,7 +174,7 @@ class BoundedDepth(_Photographs):
 
     Args:
         folder: one such folder, or the folder of several.
-        crop: keep the central part.
+        crop: keep only the central part; protocols cut it themselves.
         dense: fill the grid's cells.
 
     Raises:
@@ -183,7 +183,7 @@ class BoundedDepth(_Photographs):
 
     name = "make3d-bounded"
 
-    def __init__(self, folder: Path | str, crop: bool = True, dense: bool = False) -> None:
+    def __init__(self, folder: Path | str, crop: bool = False, dense: bool = False) -> None:
         images = require_files(Path(folder).expanduser(), "**/img.png", "Make3D photographs")
         super().__init__([(i.parent.name, i, i.with_name("depth.png")) for i in images], crop, dense)
 

@@ -198,7 +198,7 @@ def keepsakes(network: Any, test: Any) -> tuple[dict[str, Any], list[str]]:
     templates = network.templates()
     order = templates.flatten(1).norm(dim=1).argsort(descending=True)
     chosen = order[torch.linspace(0, len(order) - 1, 16).long()]
-    return {"prediction": prediction, "templates": templates[chosen].half().numpy()}, ids
+    return {"prediction": prediction, "templates": templates[chosen].half().cpu().numpy()}, ids
 
 
 class Forming:
@@ -210,18 +210,19 @@ class Forming:
         self.coarse, self.folder = coarse, folder
         self.moments = [max(1, steps // part) for part in (40, 10, 3, 1)]
         self.kept: dict[int, Tensor] = {}
+        if folder is not None and (folder / FORMING).is_file():
+            self.kept = torch.load(folder / FORMING, weights_only=True)
 
     def __call__(self, row: Step) -> None:
         """Keep the templates if this step is one of the moments."""
         if row.step in self.moments:
-            self.kept[row.step] = self.coarse.templates().clone()
+            self.kept[row.step] = self.coarse.templates().cpu().clone()
             if self.folder is not None:
-                torch.save(self.kept, self.folder / FORMING)
+                torch.save(self.kept, self.folder / f".{FORMING}")
+                (self.folder / f".{FORMING}").replace(self.folder / FORMING)
 
     def chosen(self, units: int) -> np.ndarray:
         """(moments, units, h, w) float16: the units whose templates are the heaviest in the end."""
-        if self.folder is not None and (self.folder / FORMING).is_file():
-            self.kept = torch.load(self.folder / FORMING, weights_only=True) | self.kept
         maps = torch.stack([self.kept[moment] for moment in self.moments])
         heaviest = maps[-1].flatten(1).norm(dim=1).argsort(descending=True)[:units]
         return maps[:, heaviest].half().numpy()

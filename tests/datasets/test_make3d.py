@@ -19,7 +19,7 @@ def photographs(tmp_path):
 
 
 def test_central_crop_holds_exactly_the_central_measurements(photographs):
-    sample = check_sample(make3d.Make3D(photographs)[0])
+    sample = check_sample(make3d.Make3D(photographs, crop=True)[0])
     assert sample["image"].shape == (3, 852, 1704)
     measured = sample["depth"][sample["valid"]].reshape(21, 305).numpy()
     expected = 1 + np.arange(17, 38)[:, None] + np.arange(305) / 1000
@@ -49,9 +49,9 @@ def test_exported_world_comes_back(analytic, tmp_path):
 
 @pytest.mark.realdata
 def test_real_photograph(real_data):
-    sample = check_sample(make3d.BoundedDepth(real_data / "make3d")[0])
+    sample = check_sample(make3d.BoundedDepth(real_data / "make3d", crop=True)[0])
     assert int(sample["valid"].sum()) == 21 * 305
-    full = make3d.BoundedDepth(real_data / "make3d", crop=False)[0]
+    full = make3d.BoundedDepth(real_data / "make3d")[0]
     assert full["depth"][full["valid"]].min().item() == pytest.approx(3.84, abs=1e-4)
     assert full["depth"].max().item() == pytest.approx(80, abs=1e-4)
 
@@ -97,4 +97,5 @@ def test_a_photograph_without_its_bounds(tmp_path):
 def test_a_picture_too_wide_for_the_crop(photographs):
     Image.new("RGB", (50, 20)).save(photographs / "img-op1.jpg")
     with pytest.raises(DataError, match=r"img-op1.jpg: is 20x50, too wide for the central crop of 25 rows"):
-        make3d.Make3D(photographs)[0]
+        make3d.Make3D(photographs, crop=True)[0]
+    assert make3d.Make3D(photographs)[0]["image"].shape == (3, 20, 50)

@@ -15,10 +15,10 @@ from mdepth.datasets import kitti, nyu
 from mdepth.datasets.worlds import World, load
 from mdepth.models import build, count_parameters
 from mdepth.recipes import eigen, eigen_data, eigen_settings
-from mdepth.recipes.eigen import KITTI, NYU, ROADS, ROOMS, Batches, Schedule
+from mdepth.recipes.eigen import KITTI, NYU, ROADS, ROOMS, Batches, Forming, Schedule
 from mdepth.recipes.parts import EDGES, InMemory, data_root, edge_table
 from mdepth.shapes import DataError
-from mdepth.train import step_generator
+from mdepth.train import Step, step_generator
 
 
 def test_paper_schedule() -> None:
@@ -200,6 +200,12 @@ def test_two_stages(frozen: bool, cache: Path, monkeypatch: pytest.MonkeyPatch, 
     assert 0 <= outcome.metrics["edges"]["mean"]["edge_recall"] <= 1
     assert outcome.samples["forming"].shape == (4, 4, 22, 30)
     assert outcome.samples["prediction"].shape == outcome.samples["coarse"].shape == (4, 22, 30)
+    halfway = Forming(outcome.network.coarse, 8, tmp_path)  # type: ignore[union-attr]
+    halfway(Step(1, 0.0, 0.0, 0.0))  # then killed, and resumed from a checkpoint after the first moment
+    later = Forming(outcome.network.coarse, 8, tmp_path)  # type: ignore[union-attr]
+    for step in (2, 8):
+        later(Step(step, 0.0, 0.0, 0.0))
+    assert later.chosen(4).shape == (4, 4, 22, 30)
     kept = tmp_path / "work"
     kept.mkdir()
     again = eigen.run(settings, 0, folder=kept, progress=False)
