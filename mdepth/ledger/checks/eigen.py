@@ -1,9 +1,9 @@
 """Level A of Eigen et al. 2014: sizes, parameters, receptive fields, loss identities, regions, training
 arithmetic.
 
-The coarse network is the library's own, run on the meta device. The fine network's three convolutions stand
-here as the arithmetic of Figure 1; so does the drawing read literally, which must contradict the printed
-sizes. Of Eigen and Fergus 2015 the sizes are those of the library's networks of three scales.
+Sizes and counts are those of the library's networks, run on the meta device: both networks of 2014, and those
+of three scales of Eigen and Fergus 2015. The drawing read literally stands here as arithmetic, and must
+contradict the printed sizes.
 """
 
 from dataclasses import replace
@@ -14,18 +14,24 @@ from torch import Tensor, nn
 
 from mdepth.ledger import reported
 from mdepth.ledger.checks import Value, register
+from mdepth.models import Layer
 
 DATASETS = ("nyu", "kitti")
-FINE_INPUT = {"nyu": (228, 304), "kitti": (117, 576)}  # KITTI: any height of 115 to 119 gives the 27 rows
+FINE = {"fine1": "fine1.pool", "fine2": "fine2", "fine3": "fine3.conv", "fine4": "fine4.conv"}
 THOUSAND = {"K": 1e3, "M": 1e6}
 
 
-def _layers(dataset: str) -> dict:
-    """The coarse network's layers by name, as the library builds it."""
+def _layers(dataset: str) -> dict[str, Layer]:
+    """The layers of both networks by name, as the library builds them; "fine2" is where the coarse map joins
+    the features.
+    """
     from mdepth.models import build, layer_sizes
 
     with torch.device("meta"):
-        return {layer.name: layer for layer in layer_sizes(build(f"eigen-coarse-{dataset}"))}
+        network = build(f"eigen-fine-{dataset}")
+    layers = {layer.name.removeprefix("coarse."): layer for layer in layer_sizes(network)}
+    joint = network.get_parameter("fine3.conv.weight").shape[1]
+    return layers | {"fine2": replace(layers["fine1.pool"], name="fine2", channels=joint, parameters=0)}
 
 
 def _trace(stack: dict[str, nn.Module], size: tuple[int, int]) -> dict[str, Tensor]:
@@ -38,42 +44,21 @@ def _trace(stack: dict[str, nn.Module], size: tuple[int, int]) -> dict[str, Tens
     return outputs
 
 
-def _fine() -> dict[str, nn.Module]:
-    """The convolutions of the fine network: Figure 1, with the released code's padding and 3x3 pool.
-
-    The 64th channel of "fine2" is the coarse map, so a 1x1 convolution stands where the two are put together.
-    """
-    return {
-        "conv": nn.Conv2d(3, 63, 9, 2, 1), "fine1": nn.MaxPool2d(3, 2), "fine2": nn.Conv2d(63, 64, 1),
-        "fine3": nn.Conv2d(64, 64, 5, padding=2), "fine4": nn.Conv2d(64, 1, 5, padding=2),
-    }  # fmt: skip
-
-
-def _shape(x: Tensor) -> str:
-    return f"{x.shape[2]}x{x.shape[3]}x{x.shape[1]}"
-
-
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
 @register("eigen.figure1")
 def figure1() -> dict[str, Value]:
     """The printed table: channels, and maps as width x height."""
     values: dict[str, Value] = {"input.channels": 3}
     for dataset in DATASETS:
-        layers, fine = _layers(dataset), _trace(_fine(), FINE_INPUT[dataset])
+        layers = _layers(dataset)
         last = {"coarse1": "pool", "coarse2": "pool", "coarse3": "conv", "coarse4": "conv", "coarse5": "pool",
                 "coarse6": "fc", "coarse7": "map"}  # fmt: skip
-        for stage, name in last.items():
-            layer = layers[f"{stage}.{name}"]
+        ends = {stage: f"{stage}.{name}" for stage, name in last.items()} | FINE
+        for stage, name in ends.items():
+            layer = layers[name]
             values |= {
                 f"{stage}.{dataset}": f"{layer.size[1]}x{layer.size[0]}",
                 f"{stage}.channels": layer.channels,
             }
-        for stage in ("fine1", "fine2", "fine3", "fine4"):
-            values |= {f"{stage}.{dataset}": f"{fine[stage].shape[3]}x{fine[stage].shape[2]}",
-                       f"{stage}.channels": fine[stage].shape[1]}  # fmt: skip
         values[f"input.{dataset}"] = _input(dataset)
     return values
 
@@ -89,14 +74,14 @@ def _input(dataset: str) -> str:
 @register("eigen.ratio")
 def ratio() -> dict[str, Value]:
     """Products of strides: of the coarse stages, and of the fine network's first convolution and pool."""
-    product, values = 1, {}
-    for name, layer in _layers("nyu").items():
-        product *= layer.stride or 1
-        values[name.partition(".")[0]] = f"/{product}"
-    fine = _fine()
+    product, values, layers = 1, {}, _layers("nyu")
+    for name, layer in layers.items():
+        if name.startswith("coarse"):
+            product *= layer.stride or 1
+            values[name.partition(".")[0]] = f"/{product}"
     return {"coarse1.ratio": values["coarse1"], "coarse2-4.ratio": values["coarse4"],
             "coarse5.ratio": values["coarse5"],
-            "output.ratio": f"/{fine['conv'].stride[0] * fine['fine1'].stride}"}  # type: ignore[index, operator]  # fmt: skip
+            "output.ratio": f"/{layers['fine1.conv'].stride * layers['fine1.pool'].stride}"}  # fmt: skip
 
 
 @register("eigen.shapes")
@@ -110,13 +95,13 @@ def shapes() -> dict[str, Value]:
         "coarse3": "coarse3.conv",
         "coarse4": "coarse4.conv",
         "coarse5": "coarse5.pool",
+        **FINE,
     }
     for dataset in DATASETS:
-        layers, fine = _layers(dataset), _trace(_fine(), FINE_INPUT[dataset])
+        layers = _layers(dataset)
         sizes = {row: (*layers[name].size, layers[name].channels) for row, name in names.items()}
         width, height = _input(dataset).split("x")
         values |= {f"{row}.{dataset}": "x".join(map(str, size)) for row, size in sizes.items()}
-        values |= {f"{row}.{dataset}": _shape(fine[row]) for row in ("fine1", "fine2", "fine3", "fine4")}
         rows, columns = layers["coarse7.map"].size
         values |= {
             f"input.{dataset}": f"{height}x{width}x3",
@@ -124,7 +109,8 @@ def shapes() -> dict[str, Value]:
             f"coarse6.{dataset}": layers["coarse6.fc"].channels,
             f"features.{dataset}": sizes["coarse5"][0] * sizes["coarse5"][1] * sizes["coarse5"][2],
         }
-    values["fine1-conv.nyu"] = _shape(_trace(_fine(), FINE_INPUT["nyu"])["conv"])
+    first = _layers("nyu")["fine1.conv"]
+    values["fine1-conv.nyu"] = "x".join(map(str, (*first.size, first.channels)))
     return values
 
 
@@ -148,18 +134,17 @@ def literal() -> dict[str, Value]:
 def parameters() -> dict[str, Value]:
     """Weights and biases, counted in the library's network."""
     values: dict[str, Value] = {}
-    fine = _fine()
     for dataset in DATASETS:
         counts = {name: layer.parameters for name, layer in _layers(dataset).items()}
         convs = {f"conv{k}": counts[f"coarse{k}.conv"] for k in range(1, 6)}
-        own = {"fine1": _count(fine["conv"]), "fine3": _count(fine["fine3"]), "fine4": _count(fine["fine4"])}
+        own = {stage: counts[f"{stage}.conv"] for stage in ("fine1", "fine3", "fine4")}
         rows = (
             convs
             | own
             | {
                 "fc6": counts["coarse6.fc"],
                 "fc7": counts["coarse7.fc"],
-                "coarse": sum(counts.values()),
+                "coarse": sum(count for name, count in counts.items() if name.startswith("coarse")),
                 "convs": sum(convs.values()),
                 "fine": sum(own.values()),
             }
