@@ -363,6 +363,13 @@ def test_without_a_results_folder_the_records_of_the_wheel_are_read(
     assert gather("quick") == {}
 
 
+def test_a_baseline_stands_once_in_a_table_of_several_networks() -> None:
+    """The records of the coarse and of the fine network hold the same mean depth of the same rooms."""
+    titles = [line[0] for line in ledger.view("eigen.table1").lines(this_build=False)]
+    assert titles.count("Mean depth, one number (baseline)") == 1
+    assert titles.count("Mean depth map (baseline)") == 0  # the table's own first row
+
+
 def test_a_view_shows_three_sources_the_baselines_and_every_level(folder: Path) -> None:
     table = ledger.view("eigen.table1", results=folder)
     lines = {(line[0], line[1]): line for line in table.lines(this_build=False)}

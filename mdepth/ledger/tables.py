@@ -141,20 +141,22 @@ class View:
         return cells
 
     def _baselines(self, this_build: bool) -> list[list[str]]:
-        """The mean-depth and mean-map baselines of the worlds' variants that stand in this table, where no
-        line shows them.
+        """The mean-depth and mean-map baselines of the worlds' variants that stand in this table, each once
+        (they belong to the data, not to a network), and only where no line shows them.
         """
         records = self.ledger.build if this_build else self.ledger.reference
         shown_already = {(line.world, line.baseline) for line in self.table.rows if line.baseline}
         label = "this build" if this_build else WORLDS
-        lines = []
+        lines, known = [], []
         for variant in dict.fromkeys(line.world for line in self.table.rows if line.world):
             runs = records.get(f"{self.source.id}/{variant}")
             for name, title in BASELINES.items():
-                if runs and (variant, name) not in shown_already and f"worlds@{name}" in runs.protocols:
-                    lines.append(
-                        [f"{title} (baseline)", label, *self._baseline_cells(runs, f"worlds@{name}")]
-                    )
+                if not runs or f"worlds@{name}" not in runs.protocols:
+                    continue
+                line = [f"{title} (baseline)", label, *self._baseline_cells(runs, f"worlds@{name}")]
+                if line not in known and (variant, name) not in shown_already:
+                    lines.append(line)
+                known.append(line)
         return lines
 
     def _baseline_cells(self, runs: Runs, protocol: str) -> list[str]:

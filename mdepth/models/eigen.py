@@ -18,7 +18,7 @@ Where we differ: the convolutions start from random weights (He et al. 2015) or 
 where the paper takes them from ImageNet; the cross-map response norm of the released code, of which the paper
 says nothing, is left out; the released input of the coarse network, pixel - 128, and its factor 0.01 on the
 convolutions' result are one division by 100 at the entrance, which is the same function up to the biases.
-``EigenReleased`` has all of these as the released code has them.
+``EigenReleased`` has norm, inputs and factor as the released code has them.
 """
 
 from collections import OrderedDict
