@@ -27,8 +27,8 @@ from mdepth.image import sobel
 from mdepth.shapes import Bool, Depth, Float, Tensor, Valid, check_same_shape
 
 __all__ = [
-    "METRICS", "TERMS", "Errors", "Metric", "Tally", "compute", "edge_scores", "median", "per_image",
-    "pooled", "valid_pixels",
+    "METRICS", "TERMS", "Errors", "Metric", "Tally", "bend_scores", "bends", "compute", "edge_scores",
+    "median", "per_image", "pooled", "valid_pixels",
 ]  # fmt: skip
 
 
@@ -369,12 +369,63 @@ def edge_scores(
         [1.0, 1.0, 1.0]
     """
     check_same_shape(prediction=prediction, target=target, valid=valid)
-    counted = valid
-    if not border:
-        missing = F.pad((~valid).to(target.dtype), (1, 1, 1, 1), value=1.0)
-        counted = F.max_pool2d(missing, kernel_size=3, stride=1) == 0
-    found, true = (
-        (torch.hypot(*sobel(depth, padding="zeros")) > threshold) & counted for depth in (prediction, target)
-    )
-    both, found, true = (edges.sum(dim=(1, 2, 3)).double() for edges in (found & true, found, true))
+    counted = valid if border else _surrounded(valid)
+    found, true = (torch.hypot(*sobel(depth, padding="zeros")) > threshold for depth in (prediction, target))
+    return _overlap(found & counted, true & counted)
+
+
+def bend_scores(
+    prediction: Depth, target: Depth, valid: Valid, threshold: float = 0.1
+) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"], Float[Tensor, " B"], Float[Tensor, " B"]]:
+    r"""Precision, recall and F1 of the bends of a depth map, and the share of pixels that truly bend, per
+    image.
+
+    A plane's inverse depth :math:`y = 1/z` is linear in the pixel's coordinates, however steep the plane, so
+    that its second differences vanish. A pixel bends where they do not,
+
+    .. math:: \max\big(|y_{u-1} - 2 y_u + y_{u+1}|,\; |y_{v-1} - 2 y_v + y_{v+1}|\big) \,/\, y > threshold.
+
+    A step in depth by a factor r answers with 1 - 1/r on its near and r - 1 on its far side. The share is
+    what precision would be for bends drawn at random. Scale changes nothing.
+
+    Only pixels whose whole 3 x 3 neighbourhood is valid and inside the image are counted; NaN where there is
+    nothing to divide by, as in :func:`edge_scores`.
+
+    Example:
+        >>> step = torch.where(torch.arange(8) < 4, 1.0, 2.0).expand(1, 1, 8, 8)
+        >>> [round(score.item(), 2) for score in bend_scores(3 * step, step, step > 0)]
+        [1.0, 1.0, 1.0, 0.33]
+    """
+    check_same_shape(prediction=prediction, target=target, valid=valid)
+    counted = _surrounded(valid)
+    found, true = (bends(depth, threshold) & counted for depth in (prediction, target))
+    share = true.sum(dim=(1, 2, 3)).double() / counted.sum(dim=(1, 2, 3))
+    return *_overlap(found, true), share
+
+
+def bends(depth: Depth, threshold: float = 0.1) -> Bool[Tensor, "B 1 H W"]:
+    """Where a depth map bends, by the rule of :func:`bend_scores`; at the border against itself.
+
+    Example:
+        >>> bends(torch.where(torch.arange(6) < 3, 1.0, 2.0).expand(1, 1, 1, 6)).int()
+        tensor([[[[0, 0, 1, 1, 0, 0]]]], dtype=torch.int32)
+    """
+    y = F.pad(depth.reciprocal(), (1, 1, 1, 1), mode="replicate")
+    middle = y[..., 1:-1, 1:-1]
+    neighbours = (y[..., 1:-1, :-2], y[..., 1:-1, 2:]), (y[..., :-2, 1:-1], y[..., 2:, 1:-1])
+    across, down = ((before - 2 * middle + behind).abs() for before, behind in neighbours)
+    return torch.maximum(across, down) > threshold * middle
+
+
+def _surrounded(valid: Valid) -> Bool[Tensor, "B 1 H W"]:
+    """Valid with all eight neighbours, which lie inside the image."""
+    missing = F.pad((~valid).float(), (1, 1, 1, 1), value=1.0)
+    return F.max_pool2d(missing, kernel_size=3, stride=1) == 0
+
+
+def _overlap(
+    found: Bool[Tensor, "B 1 H W"], true: Bool[Tensor, "B 1 H W"]
+) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"], Float[Tensor, " B"]]:
+    """Precision, recall and F1 of marked pixels, per image."""
+    both, found, true = (marked.sum(dim=(1, 2, 3)).double() for marked in (found & true, found, true))
     return both / found, both / true, 2 * both / (found + true)

@@ -55,6 +55,11 @@ def test_hints_tell_mistakes_apart(name: str) -> None:
         ("metrics.best_scale", (0.25, 0.84)),
         ("eigen.fc6_parameters", 256 * 6 * 8 * 4096 + 4096),
         ("eigen.feature_size", (4, 17)),
+        ("eigen.fine_field", (9 + 2 * 2 + 4 * 4 + 4 * 4, 9 + 1 * 2 + 4 * 4 + 4 * 4)),
+        ("eigen.forgiven", (0.48045, 0.24023, 0)),
+        ("eigen.zoomed", (3.2, -0.22314)),
+        ("eigen.opinions", (2.4975124, 2.5024876)),
+        ("eigen.enlarged_size", (7 + 4 * 13, 7 + 4 * 18)),
     ],
 )
 def test_answers_worked_out_by_hand(name: str, answer) -> None:

@@ -370,6 +370,55 @@ def test_a_baseline_stands_once_in_a_table_of_several_networks() -> None:
     assert titles.count("Mean depth map (baseline)") == 0  # the table's own first row
 
 
+def with_normals(variant: str, depth: float, angle: float) -> Record:
+    """A record of two tasks, with a part of the network and baselines beside each."""
+    plain = record(variant, depth)
+    metrics = dict(plain.metrics)
+    for key, factor in (("", 1.0), ("@scales12", 1.1), ("@mean-map", 2.0)):
+        metrics[f"worlds{key}"] = scores(factor * depth, 10)
+        angles = {"angle_mean": factor * angle, "angle_30": 100 - factor * angle}
+        each = {"mean": angles, "pooled": dict.fromkeys(angles, 0.0), "per_image": {}}
+        metrics[f"normals{key}"] = {**metrics[f"worlds{key}"], **each}
+    return replace(plain, metrics=metrics)
+
+
+def test_normals_and_parts_of_a_network_are_read_from_its_record(tmp_path: Path) -> None:
+    """The lines of 2015: scales 1 and 2 stand in the record of all three; angles under their own key."""
+    for variant, depth, angle in (("multiscale-rooms", 0.2, 30.0), ("scale1-rooms", 0.25, 33.0)):
+        results.write(with_normals(variant, depth, angle), tmp_path / f"laptop/eigen/{variant}/seed0")
+    rows = by_id(tmp_path)
+    found = {
+        key: rows[f"eigen.ef-{key}"].reference
+        for key in (
+            "scales.scales123.abs_rel", "scales.scales12.abs_rel", "scales.scale1.abs_rel",
+            "scales.scales123.angle_mean", "scales.scales12.angle_mean", "scales.scale1.angle_mean",
+            "normals.alexnet-ladicky.angle_30", "table1.alexnet.abs_rel",
+        )
+    }  # fmt: skip
+    assert list(found.values()) == pytest.approx([0.2, 0.22, 0.25, 30, 33, 33, 70, 0.2])
+    for key in found:
+        row = rows[f"eigen.ef-{key}"]
+        assert (row.level, row.verdict, row.difference) == ("B", "not run", NONE)
+    assert rows["eigen.ef-scales.scale2.abs_rel"].reference == NONE
+    assert rows["eigen.ef-normals.vgg-ladicky.angle_30"].reference == NONE
+    lines = {
+        line[0]: line[2:] for line in ledger.view("eigen.ef-scales", results=tmp_path).lines(this_build=False)
+    }
+    assert lines["Mean map (baseline)"] == ["0.400 ⟨B⟩", "60 ⟨B⟩"]  # of the last variant
+    normals = ledger.view("eigen.ef-normals", results=tmp_path).lines(this_build=False)
+    assert [line[0] for line in normals if "baseline" in line[0]] == ["Mean map (baseline)"]
+    depth = ledger.view("eigen.ef-table1", results=tmp_path).lines(this_build=False)
+    assert [line[0] for line in depth if "baseline" in line[0]][-1] == "Mean depth map (baseline)"
+
+
+def test_a_line_without_printed_numbers_shows_ours_alone() -> None:
+    lines = [line for line in ledger.view("eigen.table1").lines(this_build=False) if "λ = 0" in line[0]]
+    ((_, kind, *cells),) = lines
+    assert kind == "reference (synthetic worlds)"
+    assert all(cell.endswith("⟨B⟩") and " ± " in cell for cell in cells)
+    assert not [row for row in ledger.rows(["eigen"]) if "coarse-l2" in row.id]  # nothing to be counted
+
+
 def test_a_view_shows_three_sources_the_baselines_and_every_level(folder: Path) -> None:
     table = ledger.view("eigen.table1", results=folder)
     lines = {(line[0], line[1]): line for line in table.lines(this_build=False)}

@@ -297,6 +297,42 @@ def test_edge_scores_reproduce_the_published_numbers():
     assert f1.item() == 0.0
 
 
+def test_a_plane_does_not_bend_however_steep_it_is():
+    v, u = torch.meshgrid(torch.arange(12).double(), torch.arange(16).double(), indexing="ij")
+    plane = (1 / (0.1 + 0.03 * v + 0.02 * u))[None, None]
+    assert mt.edge_scores(plane, plane, everywhere(plane), 1.0)[1].item() == 1  # steep enough to be edges
+    assert mt.bend_scores(plane, plane, everywhere(plane), 1e-9)[3].item() == 0
+
+
+@pytest.mark.parametrize(
+    ("ratio", "near", "far"), [(1.12, True, True), (1.105, False, True), (1.09, False, False)]
+)
+def test_a_step_bends_by_its_ratio_on_either_side(ratio, near, far):
+    """1 - 1/r on the near side, r - 1 on the far one, against 0.1."""
+    step = torch.where(torch.arange(8) < 4, 1.0, ratio).expand(1, 1, 6, 8).double()
+    share = mt.bend_scores(step, step, everywhere(step))[3].item()
+    assert share == (near + far) / 6  # of the six inner columns
+
+
+def test_bends_by_hand():
+    """Truth bends in columns 3 and 4, the prediction in 4 and 5: one of two, in each of four inner rows."""
+    target = torch.where(torch.arange(8) < 4, 1.0, 2.0).expand(1, 1, 6, 8)
+    prediction = torch.where(torch.arange(8) < 5, 1.0, 2.0).expand(1, 1, 6, 8)
+    found = [s.item() for s in mt.bend_scores(prediction, target, everywhere(target))]
+    assert found == pytest.approx([0.5, 0.5, 0.5, 2 / 6])
+    assert [s.item() for s in mt.bend_scores(7 * prediction, target, everywhere(target))] == found
+    holed = everywhere(target).clone()
+    holed[..., 2, 4] = False  # takes its 3 x 3 neighbourhood out: columns 3, 4 and 5 of rows 1 to 3
+    dirty = prediction.clone()
+    dirty[..., 2, 4] = -99.0
+    found = [s.item() for s in mt.bend_scores(dirty, target, holed)]
+    assert found == pytest.approx([0.5, 0.5, 0.5, 2 / 15])
+    flat = torch.ones_like(target)
+    precision, recall, f1, _ = mt.bend_scores(flat, target, everywhere(target))
+    assert math.isnan(precision.item())
+    assert recall.item() == f1.item() == 0
+
+
 def test_edge_scores_by_hand():
     """A step answers in the two columns beside it; predicted one column further right, half coincides."""
     columns = torch.arange(10)

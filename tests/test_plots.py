@@ -234,6 +234,28 @@ def test_the_real_network_agrees_with_its_printed_sizes() -> None:
     assert not any(text.endswith("✗") for text in texts)
 
 
+def test_verdicts_are_drawn_in_the_direction_of_their_claim() -> None:
+    def row(name: str, effect: float | str, interval: str, way: str, verdict: str) -> Any:
+        return SimpleNamespace(id=f"x.claim.{name}", effect=effect, interval=interval, smallest=0.1,
+                               expression=f"a minus b, {way}", verdict=verdict)  # fmt: skip
+
+    rows = [
+        row("less-error", -0.3, "-0.4 to -0.2", "lower", "holds"),
+        row("more-edges", -0.05, "-0.06 to -0.04", "higher", "does not hold"),
+        row("unknown", "none", "none", "higher", "inconclusive"),
+    ]
+    (axis,) = plots.verdicts(rows).axes
+    bars = [line.get_xdata() for line in axis.lines if len(line.get_xdata()) == 2][:2]
+    np.testing.assert_allclose(bars, [[2, 4], [-0.6, -0.4]])
+    dots = [line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 1]
+    np.testing.assert_allclose(dots, [3, -0.5])
+    words = [text.get_text() for text in axis.texts]
+    assert words == ["less error: holds", "more edges: does not hold", "unknown: inconclusive", "no interval"]
+    assert axis.get_xlim()[1] > 4
+    with pytest.raises(ValueError, match="no claims"):
+        plots.verdicts([])
+
+
 def test_drawing_leaves_the_readers_settings_alone() -> None:
     before = dict(matplotlib.rcParams)
     plots.figure_bytes(plots.timeline([(2014, "Eigen", "x")]))

@@ -35,10 +35,11 @@ class Sample(TypedDict):
     ``image`` is RGB in [0, 1]; ``depth`` is metres along the camera's z and 0 where unknown; ``K`` is in
     pixels of this image, with pixel centres at integer coordinates; ``id`` is unique in the data set and
     ``scene`` names the place. The other keys are there when the source knows them: the camera's pose
-    ``T_world_camera``, unit ``normals`` in camera coordinates, ``instances`` (0 = none), the right image of a
-    stereo pair with ``T_right_left`` (left-camera points to right-camera points), its measured ``disparity``
-    in pixels (0 = unknown), a ``sensor_depth`` with the holes and errors that a sensor would make, the pixel
-    ``vanishing_point`` (u, v) of the road, and the ``time`` in seconds.
+    ``T_world_camera``, unit ``normals`` in camera coordinates, ``instances`` (0 = none), ``labels`` (classes
+    from 0 on; unknown where not ``valid``), the right image of a stereo pair with ``T_right_left``
+    (left-camera points to right-camera points), its measured ``disparity`` in pixels (0 = unknown), a
+    ``sensor_depth`` with the holes and errors that a sensor would make, the pixel ``vanishing_point`` (u, v)
+    of the road, and the ``time`` in seconds.
     """
 
     image: Float[Tensor, "3 H W"]
@@ -50,6 +51,7 @@ class Sample(TypedDict):
     T_world_camera: NotRequired[Float[Tensor, "4 4"]]
     normals: NotRequired[Float[Tensor, "3 H W"]]
     instances: NotRequired[Int[Tensor, "1 H W"]]
+    labels: NotRequired[Int[Tensor, "1 H W"]]
     image_right: NotRequired[Float[Tensor, "3 H W"]]
     T_right_left: NotRequired[Float[Tensor, "4 4"]]
     disparity: NotRequired[Float[Tensor, "1 H W"]]
@@ -220,6 +222,7 @@ _KEYS: dict[str, tuple[tuple[int | str, ...], torch.dtype]] = {
     "T_world_camera": ((4, 4), torch.float32),
     "normals": ((3, "H", "W"), torch.float32),
     "instances": ((1, "H", "W"), torch.int64),
+    "labels": ((1, "H", "W"), torch.int64),
     "image_right": ((3, "H", "W"), torch.float32),
     "T_right_left": ((4, 4), torch.float32),
     "disparity": ((1, "H", "W"), torch.float32),

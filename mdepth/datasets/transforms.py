@@ -4,8 +4,8 @@ Each takes a sample or a collated batch (the tensors may have a batch axis in fr
 dictionary; nothing is changed in place. The random part is ``augment``, which draws parameters for every
 image of a batch from a generator and calls the others. The rules that keep a sample true:
 
-- images are interpolated (bilinear, antialiased when shrinking); depth, masks, normals and instances never
-  are (nearest), because the average of two depths is a surface that is not there;
+- images are interpolated (bilinear, antialiased when shrinking); depth, masks, normals, instances and labels
+  never are (nearest), because the average of two depths is a surface that is not there;
 - K follows every change of the pixel grid, by the half-pixel rule of ``mdepth.geometry``;
 - a mirror image is seen by a mirrored camera: poses become ``M T M`` with ``M = diag(-1, 1, 1, 1)``, normals
   change the sign of x, and the right image of a stereo pair ends up on the left (``T_right_left`` says so);
@@ -32,7 +32,7 @@ __all__ = [
     "crop", "hflip", "pca_lighting", "resize", "roll", "zoom",
 ]  # fmt: skip
 
-MAPS = ("depth", "valid", "normals", "instances", "disparity", "sensor_depth")
+MAPS = ("depth", "valid", "normals", "instances", "labels", "disparity", "sensor_depth")
 POINTS = ("vanishing_point",)  # pixel positions (u, v)
 Item = Mapping[str, Any]
 
@@ -178,8 +178,9 @@ def zoom(item: Item, scale: float) -> dict[str, Any]:
     """Enlarge the image by ``scale`` and divide the depth by it, as Eigen et al. 2014 do.
 
     The camera stays the same (fx and fy do not grow; the principal point follows the picture), so every point
-    keeps its x and y and comes nearer: the scene is squeezed along z. Poses and normals of the squeezed scene
-    are no longer those of the old one and are left out.
+    keeps its x and y and comes nearer: the scene is squeezed along z. The normals of the squeezed scene are
+    (n_x, n_y, ``scale`` n_z), made unit length again: an enlarged slope faces the camera more. The old poses
+    are none of the squeezed scene's and are left out.
 
     Raises:
         ValueError: scale is not positive.
@@ -193,7 +194,10 @@ def zoom(item: Item, scale: float) -> dict[str, Any]:
         K = result["K"].clone()
         K[..., 0, 0], K[..., 1, 1] = item["K"][..., 0, 0], item["K"][..., 1, 1]
         result["K"] = K
-    return _without(result, "T_world_camera", "T_right_left", "normals", "disparity", "sensor_depth")
+    if "normals" in item:
+        squeezed = result["normals"] * result["normals"].new_tensor([1.0, 1.0, scale])[:, None, None]
+        result["normals"] = F.normalize(squeezed, dim=-3)
+    return _without(result, "T_world_camera", "T_right_left", "disparity", "sensor_depth")
 
 
 def _without(item: Item, *keys: str) -> dict[str, Any]:

@@ -4,7 +4,8 @@
   averaged;
 - :mod:`mdepth.evaluate.scoring`: a network, or predictions made elsewhere, over a data set under any number
   of protocols;
-- :mod:`mdepth.evaluate.baselines`: predictions that never look at the image.
+- :mod:`mdepth.evaluate.baselines`: predictions that never look at the image;
+- :mod:`mdepth.evaluate.tasks`: all of that for normals and labels.
 """
 
 from mdepth.evaluate.baselines import DepthMap, mean_depth_baseline, mean_map_baseline

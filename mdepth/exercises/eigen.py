@@ -11,7 +11,7 @@ __all__ = ["exercises"]
 
 
 def exercises() -> dict[str, Exercise]:
-    """The scale-invariant error, the best scale, layer 6, the sizes of maps."""
+    """The scale-invariant error, the best scale, layer 6, sizes, what a factor costs, zoom."""
     return {
         "eigen.scale_invariant": _scale_invariant(),
         "eigen.aligning_scale": _aligning_scale(),
@@ -19,6 +19,11 @@ def exercises() -> dict[str, Exercise]:
             *_fc6(), "Most of the network's 71 million weights sit in two matrices.", tolerance=0
         ),
         "eigen.feature_size": _feature_size(),
+        "eigen.fine_field": _fine_field(),
+        "eigen.forgiven": _forgiven(),
+        "eigen.zoomed": _zoomed(),
+        "eigen.opinions": _opinions(),
+        "eigen.enlarged_size": _enlarged_size(),
     }
 
 
@@ -149,3 +154,89 @@ def _fc6() -> tuple[int, list[tuple[int, str]]]:
         (counts["coarse7.fc"], "that is layer 7."),
         (kitti["coarse6.fc"], "that is the KITTI network's."),
     ]
+
+
+def _fine_field() -> Exercise:
+    """What one output of the fine network sees, with the paper's pool and with the drawn one."""
+    return Exercise(
+        (45, 43),
+        [
+            ((43, 45), "the other way round: the larger pool sees more."),
+            (
+                (45, None),
+                "the first is right; a 2x2 pool adds 2 - 1 steps of the convolution's stride.",
+            ),
+            (
+                (None, 43),
+                "the second is right; a 3x3 pool adds 3 - 1 steps of the convolution's stride.",
+            ),
+            ((19, 18), "strides: behind a stride of 2 a step to the next pixel is two input pixels wide."),
+            ((29, 27), "you left out one of the two 5x5 convolutions."),
+        ],
+        "45 is what the paper's text says of its network; the pools of its figure would see 43.",
+        tolerance=0,
+    )
+
+
+def _forgiven() -> Exercise:
+    """The loss of a prediction that is twice too deep, for lambda 0, 1/2 and 1."""
+    square = log(2) ** 2
+    return Exercise(
+        (square, square / 2, 0.0),
+        [
+            ((0.0, square / 2, square), "the other way round: lambda is the share that is forgiven."),
+            ((log(2), log(2) / 2, 0.0), "you forgot the square."),
+            ((square, square * 1.5, 2 * square), "the second term is subtracted."),
+            ((1.0, 0.5, 0.0), "the error is a difference of logarithms: ln 2, not 2 - 1."),
+            ((square, square * 0.75, square / 2), "lambda multiplies the whole second term, mean squared."),
+        ],
+        "One factor in all pixels costs (1 - lambda) times its squared logarithm.",
+    )
+
+
+def _zoomed() -> Exercise:
+    """Depth and log depth of a wall in an enlarged picture."""
+    return Exercise(
+        (4 / 1.25, -log(1.25)),
+        [
+            ((4 * 1.25, log(1.25)), "what looks larger is nearer: divide."),
+            ((4.0, 0.0), "a picture enlarged by 1.25 is that of a nearer wall: depth must follow."),
+            ((4 / 1.25**2, -2 * log(1.25)), "sizes go with 1/depth; areas would go with its square."),
+            ((4 / 1.25, 1 / 1.25), "the second is a logarithm: of the factor."),
+            ((4 / 1.25, log(1.25)), "the sign: log depth becomes smaller."),
+        ],
+        "The same amount in every pixel: to a loss with lambda = 1 the change is invisible.",
+    )
+
+
+def _opinions() -> Exercise:
+    """Least squares of three statements about two pixels."""
+    half = 0.5 / 201
+    return Exercise(
+        (2.5 - half, 2.5 + half),
+        [
+            ((2.5 + half, 2.5 - half), "changed places: the left one is nearer to 2."),
+            ((2.0, 3.0), "the third statement is the surest of all: the two must be nearly equal."),
+            ((2.5, 2.5), "nearly; but the difference is uncertain too, and so a little of it remains."),
+            ((2.5 - 0.5 / 21, 2.5 + 0.5 / 21), "divide by the square of the uncertainty: 0.01, not 0.1."),
+            ((2 + 1 / 3, 3 - 1 / 3), "the third statement is ten times as sure as the others."),
+        ],
+        "The sure statement about the difference decides it; the unsure ones agree on the mean.",
+        tolerance=1e-4,
+    )
+
+
+def _enlarged_size() -> Exercise:
+    """Sizes behind a filter of seven taps in steps of four."""
+    return Exercise(
+        (59, 79),
+        [
+            ((56, 76), "that is a plain enlargement; here the first place alone covers seven rows."),
+            ((79, 59), "rows before columns."),
+            ((60, 80), "the steps of the others are four each: 7 + 4 (n - 1)."),
+            ((63, 83), "the last place adds no further step: 7 + 4 (n - 1)."),
+            ((55, 74), "that is the size after the crop."),
+        ],
+        "The centre of 59 x 79 is cropped to the 55 x 74 of scale 2.",
+        tolerance=0,
+    )

@@ -205,13 +205,13 @@ def _settled(line: Line, column: Column, cell: Cell) -> tuple[str, str] | None:
 def _measured(
     records: dict[str, Runs], source: Source, variant: str, line: Line, column: Column, table: Table
 ) -> Measurement | None:
-    """What a variant measured for a cell: on the worlds under their own protocol, else under the table's;
-    nothing where the column's unit is not the metric's.
+    """What a variant measured for a cell: on the worlds under their own protocol, else under the table's, of
+    normals and labels under the task's name; nothing where the column's unit is not the metric's.
     """
     runs = records.get(f"{source.id}/{variant}")
     if runs is None or not column.metric:
         return None
-    protocol = "worlds" if runs.level == "B" else line.protocol or table.protocol
+    protocol = column.task or ("worlds" if runs.level == "B" else line.protocol or table.protocol)
     key = f"{protocol}@{line.baseline}" if line.baseline else protocol
     return runs.measure(column.metric, key, averaging=_averaging(protocol))
 

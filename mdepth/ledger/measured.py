@@ -82,8 +82,8 @@ class Runs:
         """One metric over the seeds; ``None`` where the records do not have it.
 
         Args:
-            metric: a key of :data:`mdepth.metrics.METRICS`.
-            protocol: a protocol's name, or ``protocol@baseline``.
+            metric: a key of :data:`mdepth.metrics.METRICS`, or of the metrics of normals or labels.
+            protocol: a protocol's name, ``normals`` or ``labels``; with ``@baseline`` what else was scored.
             averaging: ``mean`` over images, or ``pooled`` over all pixels.
         """
         found = {record.run["seed"]: record for record in self.records

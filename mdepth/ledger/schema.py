@@ -82,6 +82,8 @@ def _check_word(what: str, word: str, allowed) -> None:
 class Column:
     """One column of a table: what is measured, in which unit, and which direction is better.
 
+    ``task`` is "" for depth; "normals" or "labels" name the key of a record's metrics that holds the score.
+
     Example:
         >>> COLUMNS["abs_rel"].better
         'lower'
@@ -92,6 +94,7 @@ class Column:
     unit: str = "1"
     better: str = "lower"
     kind: str = "accuracy"
+    task: str = ""
 
     def __post_init__(self) -> None:
         _check_id("column", self.id)
@@ -100,7 +103,8 @@ class Column:
 
     @property
     def metric(self) -> str:
-        """The key of :data:`mdepth.metrics.METRICS` that fills this column, in its unit; empty if none does.
+        """The key of :data:`mdepth.metrics.METRICS`, or of the table of another task
+        (:mod:`mdepth.evaluate.tasks`), that fills this column, in its unit; empty if none does.
 
         Example:
             >>> COLUMNS["rmse"].metric, Column("delta1", "share", "%", "higher").metric
@@ -125,6 +129,11 @@ COLUMNS = {
         Column("delta1", "δ < 1.25", "1", "higher"),
         Column("delta2", "δ < 1.25²", "1", "higher"),
         Column("delta3", "δ < 1.25³", "1", "higher"),
+        Column("angle_mean", "mean angle", "degrees", task="normals"),
+        Column("angle_median", "median angle", "degrees", task="normals"),
+        Column("angle_11", "within 11.25°", "%", "higher", task="normals"),
+        Column("angle_22", "within 22.5°", "%", "higher", task="normals"),
+        Column("angle_30", "within 30°", "%", "higher", task="normals"),
         Column("parameters", "parameters", "1", "none", "count"),
     )
 }
@@ -189,7 +198,8 @@ class Line:
 
     ``run`` names the variant of the recipe that fills the line on the paper's own data (level D), ``world``
     the variant that shows the same thing on the synthetic worlds (level B). ``protocol`` overrides the
-    table's; ``baseline`` names the baseline inside those records that the line is about; ``cannot`` says why
+    table's; ``baseline`` names what the line is about where it is not the network itself: what else was
+    scored in those records, a baseline or a part of the network (``worlds@scales12``); ``cannot`` says why
     nobody can fill it from what the source gives.
     """
 

@@ -108,6 +108,9 @@ class View:
         found = {row.id: row for row in self.ledger.of_table(self.source, self.table)}
         table = []
         for line in self.table.rows:
+            if line.world and not line.cells:
+                table += self._unprinted(line, this_build)
+                continue
             if not this_build:
                 table.append([line.title, "reported", *self._cells(line, found, "reported")])
             if line.method != "other" and self._ours(line, found):
@@ -116,6 +119,13 @@ class View:
                     [line.title, label, *self._cells(line, found, "build" if this_build else "reference")]
                 )
         return table + self._baselines(this_build)
+
+    def _unprinted(self, line: Line, this_build: bool) -> list[list[str]]:
+        """A line of ours for which the paper has words and no numbers."""
+        runs = (self.ledger.build if this_build else self.ledger.reference).get(
+            f"{self.source.id}/{line.world}"
+        )
+        return [[line.title, "this build" if this_build else WORLDS, *self._measured(runs)]] if runs else []
 
     def _ours(self, line: Line, found: dict[str, Row]) -> bool:
         return any(found[cell.id].verdict not in ("reported only", "cannot") for cell in line.cells.values())
@@ -142,7 +152,8 @@ class View:
 
     def _baselines(self, this_build: bool) -> list[list[str]]:
         """The mean-depth and mean-map baselines of the worlds' variants that stand in this table, each once
-        (they belong to the data, not to a network), and only where no line shows them.
+        (they belong to the data, not to a network), and only where no line shows them. The mean map of
+        normals is every pixel's mean normal.
         """
         records = self.ledger.build if this_build else self.ledger.reference
         shown_already = {(line.world, line.baseline) for line in self.table.rows if line.baseline}
@@ -151,17 +162,26 @@ class View:
         for variant in dict.fromkeys(line.world for line in self.table.rows if line.world):
             runs = records.get(f"{self.source.id}/{variant}")
             for name, title in BASELINES.items():
-                if not runs or f"worlds@{name}" not in runs.protocols:
+                cells = self._measured(runs, f"@{name}") if runs else []
+                if set(cells) <= {"–"}:
                     continue
-                line = [f"{title} (baseline)", label, *self._baseline_cells(runs, f"worlds@{name}")]
+                if name == "mean-map" and any(column.task for column in self.table.columns):
+                    title = "Mean map"
+                line = [f"{title} (baseline)", label, *cells]
                 if line not in known and (variant, name) not in shown_already:
                     lines.append(line)
                 known.append(line)
         return lines
 
-    def _baseline_cells(self, runs: Runs, protocol: str) -> list[str]:
-        values = [runs.measure(column.metric, protocol) for column in self.table.columns]
-        return [f"{shown(value.summary.mean)} ⟨{value.level}⟩" if value else "–" for value in values]
+    def _measured(self, runs: Runs, of: str = "") -> list[str]:
+        """What the records say under each column of the network, or ``of`` something else scored in them."""
+        keys = [(column.metric, f"{column.task or 'worlds'}{of}") for column in self.table.columns]
+        values = [runs.measure(metric, key) for metric, key in keys]
+        spreads = [f" ± {shown(v.summary.sd)}" if v and v.summary.sd and not of else "" for v in values]
+        return [
+            f"{shown(v.summary.mean)}{sd} ⟨{v.level}⟩" if v else "–"
+            for v, sd in zip(values, spreads, strict=True)
+        ]
 
     @property
     def caption(self) -> str:

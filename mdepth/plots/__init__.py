@@ -22,6 +22,7 @@ from mdepth.plots.search import search_table
 from mdepth.plots.show import figure_bytes, provenance, show
 from mdepth.plots.style import COLOURS, MAPS, PALETTE, style, use_style
 from mdepth.plots.tables import html_table, markdown_table
+from mdepth.plots.verdicts import verdicts
 
 __all__ = [
     "COLOURS",
@@ -49,4 +50,5 @@ __all__ = [
     "templates",
     "timeline",
     "use_style",
+    "verdicts",
 ]

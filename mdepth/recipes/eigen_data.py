@@ -1,21 +1,26 @@
 """The data of Eigen et al. 2014: training and test sets, synthetic and real, and batches made of them."""
 
 import hashlib
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from mdepth.datasets import check, kitti, nyu, rgbd
-from mdepth.datasets.sample import DepthDataset
+from mdepth.datasets.sample import DepthDataset, Sample
 from mdepth.datasets.transforms import Augmentation, augment, resize
 from mdepth.datasets.worlds import World, load
 from mdepth.models import DepthNetwork, build
-from mdepth.recipes.eigen_settings import Settings
+from mdepth.recipes.eigen_settings import Multiscale, Settings
 from mdepth.recipes.parts import InMemory, data_root, take
 from mdepth.shapes import DataError, Float, Tensor
 
-__all__ = ["Batches", "datasets", "describe", "fingerprint", "mean_log_depth", "real_sets", "targets"]
+__all__ = [
+    "Balanced", "Batches", "datasets", "describe", "fingerprint", "mean_log_depth", "real_sets", "targets",
+]  # fmt: skip
 
 
 def describe(settings: Settings) -> dict[str, Any]:
@@ -25,10 +30,16 @@ def describe(settings: Settings) -> dict[str, Any]:
     return {"set": settings.data, "split": SPLITS[settings.data]}
 
 
+PER_SCENE = {"nyu": 1200, "kitti": 800}
+"""Section 4: entries of a scene in the list that is trained on. The lists' lengths, 220,000 and 40,000, are
+not these times 249 and 28 scenes: how exactly they were made is not known.
+"""
 SPLITS = {
     "redkitchen": "one video: the first 60 % of the frames train, the next 10 % are left out, 30 % test",
-    "nyu": "sync frames of the official training scenes; 654 labelled test images",
-    "kitti": "Eigen's training drives, both cameras; 697 test frames",
+    "nyu": f"sync frames of the official training scenes, {PER_SCENE['nyu']} a scene; 654 labelled test "
+    "images",
+    "kitti": f"Eigen's training drives, both cameras, no standing frames, {PER_SCENE['kitti']} a drive, of "
+    "LiDAR points in a pixel the one closest in time; 697 test frames",
 }
 
 
@@ -37,7 +48,8 @@ def _world(settings: Settings, split: str) -> World:
     with torch.device("meta"):  # no weights, only to ask for the size
         height, width = build(settings.network).image_size
     count = settings.train_size if split == "train" else settings.test_size
-    return World(settings.data, split, scenes=count, height=height, width=width)
+    normals = isinstance(settings, Multiscale)
+    return World(settings.data, split, scenes=count, height=height, width=width, normals=normals)
 
 
 def datasets(settings: Settings, size: tuple[int, int], *, progress: bool = False) -> tuple[Any, Any]:
@@ -49,32 +61,111 @@ def datasets(settings: Settings, size: tuple[int, int], *, progress: bool = Fals
         video, _ = real_sets(settings)
         a, b = int(0.6 * len(video)), int(0.7 * len(video))
         return InMemory(video, range(a), size), InMemory(video, range(b, len(video)), size)
-    return real_sets(settings)
+    unequal, whole = real_sets(settings)
+    return Balanced(unequal, PER_SCENE[settings.data]), whole
 
 
 def real_sets(settings: Settings) -> tuple[DepthDataset, DepthDataset]:
     """Training and test set as they lie in the folder that ``MDEPTH_DATA`` names; of one video both are the
     whole.
+
+    Raises:
+        DataError: a part is not there; says where to get it.
     """
     root = data_root()
+    inventory = check.find(root)
     if settings.data == "redkitchen":
-        places = check.find(root).paths("rgbd/7scenes")
+        places = inventory.paths("rgbd/7scenes")
         kitchens = [place for place in places if "redkitchen" in str(place).lower()]
         if not kitchens:
             raise DataError(f"{root}: holds no RedKitchen of 7-Scenes; data/README.md says where to get it")
         video = rgbd.SevenScenes(kitchens[0])
         return video, video
-    if settings.data == "nyu":
-        labelled = nyu.Labelled(root / "nyu/nyu_depth_v2_labeled.mat", root / "nyu/splits.mat", "test")
-        return nyu.SyncFolder(root / "nyu" / "sync"), labelled
-    lists = root / "splits" / "monodepth2"
-    train_frames, test_frames = (
-        kitti.read_split(lists / name) for name in ("eigen_full/train_files.txt", "eigen/test_files.txt")
+    return nyu_sets(inventory) if settings.data == "nyu" else kitti_sets(settings, inventory)
+
+
+def nyu_sets(inventory: check.Inventory) -> tuple[DepthDataset, DepthDataset]:
+    """Section 4.1: synchronised frames of the training scenes, each depth with the image nearest in time, and
+    the labelled test images with filled depth. The scenes are those of the official split.
+    """
+    labelled = inventory.path("nyu/labelled") / "nyu_depth_v2_labeled.mat"
+    splits = inventory.path("nyu/splits") / "splits.mat"
+    inventory.path("nyu/sync")  # says what to do where there is none
+    folder = Path(os.path.commonpath(inventory.paths("nyu/sync")))
+    scenes = {nyu.scene_of(scene) for scene in nyu.Labelled(labelled, splits, "train").scene_names}
+    return nyu.SyncFolder(folder, scenes=scenes), nyu.Labelled(labelled, splits, "test")
+
+
+def kitti_sets(settings: Settings, inventory: check.Inventory) -> tuple[DepthDataset, DepthDataset]:
+    """Section 4.2: frames of both cameras, as if they had nothing to do with each other, in which the car
+    does not stand; of LiDAR points in one pixel the one closest in time. The paper's own list of training
+    frames is not published: this is the one that others use with its test frames. What was not downloaded is
+    left out and counted.
+    """
+    raw = inventory.path("kitti/raw")
+    train, test = (
+        kitti.read_split(_split_file(inventory, name))
+        for name in ("eigen_full/train_files.txt", "eigen/test_files.txt")
     )
-    raw = root / "kitti" / "raw"
     with torch.device("meta"):
         size = build(settings.network).image_size
-    return kitti.Raw(raw, train_frames, size=size), kitti.Raw(raw, test_frames)
+    correct: dict[str, Any] = {"mode": "corrected", "conflicts": "closest-in-time", "size": size}
+    return (
+        kitti.Raw(raw, kitti.moving(raw, train), missing="skip", **correct),
+        kitti.Raw(raw, test, missing="skip"),
+    )
+
+
+def _split_file(inventory: check.Inventory, name: str) -> Path:
+    """A list of frames by its folder and name."""
+    inventory.path("splits/kitti")  # says what to do where there is none
+    found = [path for place in inventory.paths("splits/kitti") if (path := place.parent / name).is_file()]
+    if not found:
+        raise DataError(f"{inventory.root}: holds no list {name}; `mdepth data fetch` brings it")
+    return found[0]
+
+
+class Balanced(DepthDataset):
+    """A data set's items as a list in which every scene stands equally often (section 4): those of a short
+    scene come again and again, of a long one some are passed over, evenly spread.
+
+    Of the n items of a scene, entry k of its ``per_scene`` = m entries is number ``floor(k n / m)``. The list
+    goes round the scenes, so that its beginning already holds them all.
+
+    Args:
+        dataset: any with ``scene_names``, the scene of every item.
+        per_scene: entries of a scene.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> three_and_one = SimpleNamespace(name="some", scene_names=["a", "a", "a", "b"])
+        >>> Balanced(three_and_one, per_scene=2).indices
+        [0, 3, 1, 3]
+    """
+
+    def __init__(self, dataset: Any, per_scene: int) -> None:
+        self.name, self.dataset, self.per_scene = dataset.name, dataset, per_scene
+        scenes: dict[str, list[int]] = {}
+        for index, scene in enumerate(dataset.scene_names):
+            scenes.setdefault(scene, []).append(index)
+        self.indices = [
+            items[k * len(items) // per_scene] for k in range(per_scene) for items in scenes.values()
+        ]
+        self.scenes = len(scenes)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.dataset[self.indices[self.item_index(index)]]
+
+    def describe(self) -> dict[str, Any]:
+        """The data set, and how often every scene stands in the list."""
+        return {**super().describe(), "per_scene": self.per_scene, "of": self.dataset.describe()}
+
+    def files(self) -> Iterable[Path]:
+        """Those of the data set."""
+        return self.dataset.files()
 
 
 def fingerprint(settings: Settings) -> str:

@@ -11,6 +11,8 @@ __all__ = [
     "ROADS",
     "ROOMS",
     "VARIANTS",
+    "Local",
+    "Multiscale",
     "Pretrained",
     "Settings",
     "TwoStages",
@@ -99,6 +101,34 @@ class Pretrained(Settings):
     pictures: int = 4000
 
 
+@dataclass(frozen=True)
+class Local(Settings):
+    """And what decides a run of the network of local distributions (Chakrabarti et al. 2016, section 4). All
+    its weights have one rate, ``rate_conv``, and none decays.
+    """
+
+    stride: int = 8
+    """Image pixels from one place that is trained on to the next; released."""
+    fitted: int = 200
+    """Training images to whose responses the components are fitted; the paper does not say how many."""
+
+
+@dataclass(frozen=True)
+class Multiscale(Settings):
+    """The network of Eigen and Fergus 2015: what else decides its training. ``steps`` are those of scales 1
+    and 2 together, ``rate_conv`` and ``rate_fc`` those of scale 1.
+    """
+
+    tasks: tuple[str, ...] = ("depth", "normals", "labels")
+    """Learnt by one network; the paper has one for depth and normals, others for labels."""
+    scales: tuple[int, ...] = (1, 2, 3)
+    """The paper's comparison of scales has (1,), (2,) and (1, 2) too."""
+    fine_steps: int = 1000
+    """Steps of the second stage, in which scale 3 is trained alone; none without scale 3."""
+    rate_local: tuple[float, float, float] = (0.001, 0.01, 0.001)
+    """Of scales 2 and 3: their first convolution, those between, their last."""
+
+
 ROOMS = Settings(
     "eigen-coarse-rooms", "rooms", batch=16, optimiser="adam", rate_conv=0.001, rate_fc=0.001, decay_conv=0.0,
     decay_fc=0.0, warm_up=20, anneal=True,
@@ -131,6 +161,16 @@ FINE_ROADS = more(TwoStages, ROADS, network="eigen-fine-roads", rate_fine=ONE_RA
 FINE_NYU = more(TwoStages, NYU, network="eigen-fine-nyu", fine_steps=46_875)
 FINE_KITTI = more(TwoStages, KITTI, network="eigen-fine-kitti", fine_steps=31_250)
 
+MULTISCALE_ROOMS = more(
+    Multiscale, ROOMS, network="eigen-multiscale-rooms", batch=8, steps=950, fine_steps=350, rate_conv=0.002,
+    rate_fc=0.002, rate_local=(0.002, 0.002, 0.002), zoom=(1.0, 1.2),
+)  # fmt: skip
+
+LOCAL_ROOMS = more(
+    Local, ROOMS, network="eigen-local-rooms", test_size=64, steps=2000, batch=4, rate_conv=0.002,
+    zoom=(1.0, 1.0),
+)  # fmt: skip
+
 EVERYWHERE, AT_NIGHT, ON_A_GPU = ("quick", "laptop", "full"), ("laptop",), ("full",)
 KITCHEN, NYU_SETS, KITTI_SETS = (
     ("rgbd/7scenes:redkitchen",), ("nyu/sync", "nyu/labelled"), ("kitti/raw", "splits/kitti"),
@@ -145,6 +185,12 @@ VARIANTS = {
     "upsampled-rooms": Variant("4 x 6 depths, enlarged, instead of templates; synthetic rooms", AT_NIGHT),
     "pretrained-rooms": Variant("coarse network that could name things before; synthetic rooms", AT_NIGHT),
     "unfrozen-rooms": Variant("fine network, the coarse one trained on with it; synthetic rooms", AT_NIGHT),
+    "multiscale-rooms": Variant(
+        "three scales for depth, normals and labels (2015); synthetic rooms", AT_NIGHT
+    ),
+    "scale1-rooms": Variant("its scale 1 alone; synthetic rooms", AT_NIGHT),
+    "scale2-rooms": Variant("its scale 2 alone; synthetic rooms", AT_NIGHT),
+    "local-rooms": Variant("harmonised local distributions (2016); synthetic rooms", AT_NIGHT),
     "coarse-redkitchen": Variant(
         "small coarse network, one real room (7-Scenes)", ("quick", "laptop"), realdata=True, needs=KITCHEN
     ),
@@ -163,6 +209,10 @@ LAPTOP = {
     "upsampled-rooms": replace(ROOMS, network="eigen-upsampled-rooms"),
     "pretrained-rooms": more(Pretrained, ROOMS),
     "unfrozen-rooms": replace(FINE_ROOMS, frozen=False),
+    "multiscale-rooms": MULTISCALE_ROOMS,
+    "scale1-rooms": replace(MULTISCALE_ROOMS, scales=(1,), fine_steps=0),
+    "scale2-rooms": replace(MULTISCALE_ROOMS, scales=(2,), fine_steps=0),
+    "local-rooms": LOCAL_ROOMS,
     "coarse-redkitchen": RED_KITCHEN,
 }
 WORLDS: dict[str, Any] = {

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.nn import functional
 from mdepth.datasets.sample import DepthDataset, Sample, collate
 from mdepth.datasets.transforms import resize
 from mdepth.evaluate import evaluate, mean_depth_baseline, mean_map_baseline
-from mdepth.metrics import edge_scores
+from mdepth.metrics import bend_scores, edge_scores
 from mdepth.models import DepthNetwork
 from mdepth.shapes import DataError, Depth, Tensor, Valid
 
@@ -24,7 +25,7 @@ Predict = Callable[[Tensor], Tensor]
 BASELINE_IMAGES = 2000
 """Training images, evenly spread, from which the baselines are averaged."""
 
-__all__ = ["InMemory", "Schedule", "data_root", "display", "edge_table", "score", "take"]
+__all__ = ["InMemory", "Schedule", "bend_table", "data_root", "display", "edge_table", "score", "take"]
 
 
 def data_root() -> Path:
@@ -133,18 +134,37 @@ def edge_table(
     """Precision, recall and F1 of the depth edges (:func:`mdepth.metrics.edge_scores`), in the form of a
     protocol's scores; NaN for an image without edges.
     """
-    each = edge_scores(prediction, target, valid, threshold)
-    around = [functional.pad(values, (1, 1, 1, 1)) for values in (prediction, target, valid)]
-    tall, truth, known = (values.flatten(0, 2)[None, None] for values in around)  # one image below the other
-    together = edge_scores(tall, truth, known, threshold)
-    per_image = {name: values.tolist() for name, values in zip(EDGES, each, strict=True)}
-    pooled = {name: value.item() for name, value in zip(EDGES, together, strict=True)}
-    mean = {name: values.nanmean().item() for name, values in zip(EDGES, each, strict=True)}
-    counts = {"n_images": len(ids), "n_pixels": int(valid.sum())}
-    return {"mean": mean, "pooled": pooled, "per_image": per_image, "ids": ids, **counts}
+    return _table(EDGES, partial(edge_scores, threshold=threshold), prediction, target, valid, ids)
+
+
+def bend_table(prediction: Depth, target: Depth, valid: Valid, ids: list[str]) -> dict[str, Any]:
+    """The same of the bends (:func:`mdepth.metrics.bend_scores`), and the share of pixels that truly bend."""
+    return _table(BENDS, bend_scores, prediction, target, valid, ids)
 
 
 EDGES = ("edge_precision", "edge_recall", "edge_f1")
+BENDS = ("bend_precision", "bend_recall", "bend_f1", "bend_share")
+
+
+def _table(
+    names: Sequence[str], scores: Callable, prediction: Depth, target: Depth, valid: Valid, ids: list[str]
+) -> dict[str, Any]:
+    """Scores per image, their mean, and those of all images together."""
+    each = scores(prediction, target, valid)
+    pooled = scores(*(_one_below_the_other(values) for values in (prediction, target, valid)))
+    return {
+        "mean": {name: values.nanmean().item() for name, values in zip(names, each, strict=True)},
+        "pooled": {name: values.item() for name, values in zip(names, pooled, strict=True)},
+        "per_image": {name: values.tolist() for name, values in zip(names, each, strict=True)},
+        "ids": ids,
+        "n_images": len(ids),
+        "n_pixels": int(valid.sum()),
+    }
+
+
+def _one_below_the_other(maps: Tensor) -> Tensor:
+    """All maps of a batch as one tall one, with a frame of zeros around each, across which nothing counts."""
+    return functional.pad(maps, (1, 1, 1, 1)).flatten(0, 2)[None, None]
 
 
 @torch.no_grad()

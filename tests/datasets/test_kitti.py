@@ -9,6 +9,7 @@ import torch
 from mdepth.datasets import check_sample, kitti
 from mdepth.datasets.kitti.calibration import Calibration
 from mdepth.datasets.kitti.oxts import T_map_imu, rotation_from_angles
+from mdepth.datasets.kitti.velodyne import TURN
 from mdepth.shapes import DataError
 
 
@@ -112,6 +113,181 @@ def test_empty_scan_and_wrong_names(tiny_calibration):
         kitti.velodyne_depth(np.zeros((0, 4), dtype=np.float32), tiny_calibration, mode="best")
     with pytest.raises(ValueError, match="camera must be one of"):
         kitti.velodyne_depth(np.zeros((0, 4), dtype=np.float32), tiny_calibration, 7)
+
+
+# ---- of several points in a pixel, the one closest in time to the image ----
+
+
+def by_time(scan, calibration, **options):
+    return kitti.velodyne_depth(
+        np.asarray(scan, dtype=np.float32),
+        calibration,
+        mode="corrected",
+        conflicts="closest-in-time",
+        **options,
+    )
+
+
+def test_a_point_is_measured_when_the_scanner_looks_at_it():
+    """Forward at 0, a quarter turn earlier to the right, later to the left; the height does not matter."""
+    scan = np.array([[9, 0, 5], [0, -2, -1], [0, 3, 0], [-1, 1e-9, 0], [-1, -1e-9, 0]], dtype=np.float32)
+    assert kitti.capture_times(scan, turn=0.1) == pytest.approx([0, -0.025, 0.025, 0.05, -0.05])
+    assert kitti.capture_times(scan[2:3]) == pytest.approx([0.1032 / 4])
+
+
+def test_the_point_closest_in_time_stays(tiny_calibration):
+    """Straight ahead is u = 3.5; the nearer points lie further aside: measured further from the image."""
+    aside, ahead = [point(2.6, 2, 2.0), point(4.4, 3, 3.0)], [point(3.4, 2, 9.0), point(3.6, 3, 7.0)]
+    for scan in (aside + ahead, ahead + aside):
+        depth = by_time(scan, tiny_calibration)
+        assert depth[[2, 3], [3, 4]].tolist() == pytest.approx([9.0, 7.0])
+        assert np.count_nonzero(depth) == 2
+        near = kitti.velodyne_depth(np.array(scan, dtype=np.float32), tiny_calibration, mode="corrected")
+        assert near[[2, 3], [3, 4]].tolist() == pytest.approx([2.0, 3.0])
+    stored = by_time(aside + ahead, tiny_calibration, vel_depth=True)
+    assert stored[2, 3] == pytest.approx(9.0)
+    same_moment = [point(2.75, 2, 8.0), point(2.75, 2, 4.0), point(2.75, 2, 16.0)]  # exact in float32
+    assert by_time(same_moment, tiny_calibration)[2, 3] == pytest.approx(4.0)
+    assert not by_time([point(3, 2, -4.0), point(40, 2, 4.0)], tiny_calibration).any()
+    assert not by_time(np.zeros((0, 4)), tiny_calibration).any()
+
+
+@pytest.mark.parametrize("size", [None, (3, 4), (5, 7)])
+def test_the_rule_equals_its_description_on_random_scans(tiny_calibration, size):
+    rng = np.random.default_rng(1)
+    height, width = size or (6, 8)
+    for _ in range(10):
+        scan = (rng.normal(size=(300, 4)) * [5, 3, 3, 1]).astype(np.float32)
+        kept = {}
+        for x, y, z, _ in scan.astype(np.float64):
+            if x <= 0:
+                continue
+            u, v = 8 * -y / x + 3.5, 8 * -z / x + 2.5
+            pixel = (np.floor((v + 0.5) * height / 6), np.floor((u + 0.5) * width / 8))
+            kept.setdefault(pixel, []).append((abs(np.arctan2(y, x)), x))
+        expected = [
+            [min(kept.get((row, column), [(0.0, 0.0)]))[1] for column in range(width)]
+            for row in range(height)
+        ]
+        np.testing.assert_allclose(by_time(scan, tiny_calibration, size=size), expected, rtol=1e-6)
+
+
+def test_rules_and_modes_that_do_not_go_together(tiny_calibration, tmp_path):
+    scan = np.zeros((0, 4), dtype=np.float32)
+    with pytest.raises(ValueError, match="conflicts must be"):
+        kitti.velodyne_depth(scan, tiny_calibration, mode="corrected", conflicts="last")
+    for wrong in ({"conflicts": "closest-in-time"}, {"size": (3, 4)}):
+        with pytest.raises(ValueError, match="need mode='corrected'"):
+            kitti.velodyne_depth(scan, tiny_calibration, **wrong)
+    for wrong in ({"mode": "official"}, {"mode": "corrected", "depth": "annotated"}):
+        with pytest.raises(ValueError, match="conflicts must be"):
+            kitti.Raw(tmp_path, conflicts="closest-in-time", **wrong)
+
+
+@pytest.mark.realdata
+def test_the_recorded_times_say_the_same(real_data):
+    """Every turn lasts 103 ms, and the scanner looks ahead in the middle of it."""
+    folder = real_data / "kitti/raw/2011_09_26/2011_09_26_drive_0002_sync/velodyne_points"
+    start, ahead, end = (
+        np.array((folder / f"timestamps{name}.txt").read_text().split("\n")[:-1], dtype="datetime64[ns]")
+        for name in ("_start", "", "_end")
+    )
+    assert len(start) == 77
+    turn = (end - start) / np.timedelta64(1, "s")
+    assert turn.mean() == pytest.approx(TURN, abs=5e-5)
+    assert np.ptp(turn) < 5e-4
+    assert abs(((ahead - start) - (end - ahead)) / np.timedelta64(1, "us")).max() <= 0.001
+
+
+@pytest.mark.realdata
+def test_conflicts_on_the_real_drive(real_data):
+    """Hardly any at full size, one pixel in twenty at the network's; where the rules differ, the one closest
+    in time is never nearer than the nearest."""
+    root, size = real_data / "kitti/raw", (184, 612)
+    calibration = kitti.read_calibration(root / "2011_09_26")
+    for side, camera in (("l", 2), ("r", 3)):
+        dataset = kitti.Raw(root, side=side, mode="corrected", conflicts="closest-in-time", size=size)
+        full, small = [], []
+        for frame in dataset.frames:
+            scan = kitti.read_scan(dataset.depth_path(frame))
+            for at, maps in ((None, full), (size, small)):
+                near, soon = (
+                    kitti.velodyne_depth(scan, calibration, camera, "corrected", conflicts=rule, size=at)
+                    for rule in ("nearest", "closest-in-time")
+                )
+                assert np.array_equal(near > 0, soon > 0)
+                assert (soon >= near).all()
+                maps.append((soon != near)[near > 0])
+            sample = check_sample(dataset.load(frame), max_depth=130.0)
+            assert np.array_equal(sample["depth"][0].numpy(), soon)
+            assert np.array_equal(sample["valid"][0].numpy(), soon > 0)
+        assert np.concatenate(full).mean() < 0.005
+        assert 0.02 < np.concatenate(small).mean() < 0.05
+
+
+# ---- standing and moving ----
+
+
+def drive_of(tmp_path, speeds, *, noise=0.05, rate=10.0):
+    """A drive's packets for speeds in m/s at 10 Hz, in the official layout, heading north-west."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "2011_09_26/2011_09_26_drive_0099_sync/oxts/data"
+    folder.mkdir(parents=True)
+    for number, (speed, gain) in enumerate(zip(speeds, np.gradient(speeds) * rate, strict=True)):
+        packet = np.zeros(30)
+        packet[6:11] = 0.7 * speed, -0.7 * speed, speed, 0.0, 0.3 * rng.normal()
+        packet[11:14] = gain, 0.0, 9.81
+        packet[14:17] = gain + noise * rng.normal(), noise * rng.normal(), 9.81 + rng.normal()
+        (folder / f"{number:010d}.txt").write_text(" ".join(map(str, packet)))
+    day, drive = folder.parts[-4:-2]
+    return [kitti.Frame(day, drive, number, camera) for number in range(len(speeds)) for camera in (2, 3)]
+
+
+def test_a_car_that_waits_and_then_drives(tmp_path):
+    """Twenty frames at a red light, ten to set off, twenty at an even 10 m/s without any acceleration, ten to
+    brake, ten standing."""
+    speeds = [*[0.0] * 20, *np.arange(1, 11.0), *[10.0] * 20, *np.arange(9, -1.0, -1), *[0.0] * 10]
+    frames = drive_of(tmp_path, speeds)
+    moving = kitti.moving(tmp_path, frames)
+    numbers = sorted({frame.frame for frame in moving})
+    assert numbers == list(range(19, 60))  # 19 and 59: already, and still, accelerated by 5 m/s^2
+    assert moving == [frame for frame in frames if frame.frame in numbers]  # both cameras, in their order
+    accelerating = kitti.moving(tmp_path, frames, speed=np.inf)
+    assert {frame.frame for frame in accelerating}.isdisjoint(
+        range(31, 49)
+    )  # what acceleration alone would do
+    assert kitti.moving(tmp_path, frames, speed=0.0) == frames
+    creeping = kitti.moving(tmp_path, frames, speed=6.5, acceleration=np.inf)
+    assert {frame.frame for frame in creeping} == set(range(26, 53))
+
+
+def test_motion_is_along_the_ground_and_a_missing_packet_is_no_standing_car(tmp_path):
+    frames = drive_of(tmp_path, [0.0, 0.0, 0.0], noise=0.0)
+    assert kitti.moving(tmp_path, frames) == []
+    path = tmp_path / "2011_09_26/2011_09_26_drive_0099_sync/oxts/data/0000000001.txt"
+    packet = np.zeros(30)
+    packet[[8, 9, 10]], packet[[14, 15, 16]] = (3.0, 4.0, 99.0), (0.6, 0.8, 9.81)
+    path.write_text(" ".join(map(str, packet)))
+    assert kitti.read_motion(path) == pytest.approx((5.0, 1.0))
+    assert kitti.moving(tmp_path, frames) == frames[2:4]
+    path.unlink()
+    assert kitti.moving(tmp_path, frames) == frames[2:4]
+    path.write_text("1 2 3")
+    with pytest.raises(DataError, match=r"0000000001.txt: expected 30 numbers .* found 3"):
+        kitti.moving(tmp_path, frames)
+
+
+@pytest.mark.realdata
+def test_the_real_drive_does_not_stand(real_data):
+    root = real_data / "kitti/raw"
+    frames = kitti.Raw(root, depth=None).frames
+    assert len(frames) == 10
+    assert kitti.moving(root, frames) == frames
+    packets = sorted(root.glob("*/*/oxts/data/*.txt"))
+    speed, acceleration = np.array([kitti.read_motion(path) for path in packets]).T
+    assert speed.min() > 8.5
+    assert speed.max() < 9.1
+    assert acceleration.min() < 0.5  # some frames of a drive at 31 km/h have less than the threshold
 
 
 @pytest.mark.realdata

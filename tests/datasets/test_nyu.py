@@ -166,6 +166,68 @@ def test_real_sync_frames(real_data):
     assert dataset[0]["depth"][dataset[0]["valid"]].median().item() == pytest.approx(3.258, abs=1e-3)
 
 
+def test_raw_frames_are_paired_with_the_image_nearest_in_time():
+    names = [
+        "r-1.000000-1.ppm", "r-1.033000-2.ppm", "r-1.066000-3.ppm", "r-1.500000-4.ppm",
+        "d-0.900000-5.pgm",  # before all images: the first one, which
+        "d-1.010000-6.pgm",  # is this one's too: both are left out
+        "d-1.040000-7.pgm",  # image 2
+        "d-1.283000-8.pgm",  # half way between 3 and 4: the earlier one
+        "d-1.700000-9.pgm",  # behind all images: the last one
+        "a-1.010000-10.dump", "INDEX.txt", "d-1.2.pgm.part",
+    ]  # fmt: skip
+    expected = [(names[6], names[1]), (names[7], names[2]), (names[8], names[3])]
+    assert nyu.pair_raw(names) == expected
+    assert nyu.pair_raw(reversed(names)) == expected
+    assert nyu.pair_raw(name for name in names if not name.startswith("d")) == []
+    with pytest.raises(DataError, match=r"d-0.900000-5.pgm: expected images"):
+        nyu.pair_raw(name for name in names if not name.startswith("r"))
+
+
+def test_pairing_equals_its_description_on_random_times():
+    rng = np.random.default_rng(0)
+    times = {kind: rng.choice(10_000, 40, replace=False) / 64 for kind in "dr"}  # exact in binary
+    names = [f"{kind}-{time:.6f}-{time * 64:.0f}.{'pgm' if kind == 'd' else 'ppm'}" for kind in times
+             for time in times[kind]]  # fmt: skip
+    gaps = np.abs(np.sort(times["d"])[:, None] - np.sort(times["r"])[None])
+    nearest = gaps.argmin(axis=1)
+    lone = np.bincount(nearest, minlength=40)[nearest] == 1
+    assert 5 < lone.sum() < 35
+    found = [[float(name.split("-")[1]) for name in pair] for pair in nyu.pair_raw(names)]
+    expected = np.stack([np.sort(times["d"])[lone], np.sort(times["r"])[nearest[lone]]], axis=1)
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.realdata
+def test_the_real_raw_frame_has_its_image(real_data):
+    ((depth, image),) = nyu.pair_raw(path.name for path in (real_data / "nyu/raw").iterdir())
+    assert (depth[0], image[0]) == ("d", "r")
+
+
+def test_scenes_are_the_official_ones(tmp_path):
+    codes = np.full((480, 640), 2000, dtype=np.uint16)
+    for folder in ("bathroom_0014a", "bathroom_0014b", "cafe_0001", "bathroom"):
+        write_pair(tmp_path / folder, "rgb_00001.jpg", codes, "sync_depth_00001.png")
+    everything = nyu.SyncFolder(tmp_path)
+    assert everything.scene_names == ["bathroom", "bathroom_0014", "bathroom_0014", "cafe_0001"]
+    some = nyu.SyncFolder(tmp_path, scenes={"bathroom_0014"})
+    assert [sample["scene"] for sample in some] == ["bathroom_0014a", "bathroom_0014b"]
+    with pytest.raises(DataError, match="no pair of image and depth found"):
+        nyu.SyncFolder(tmp_path, scenes={"kitchen_0001"})
+
+
+def test_labelled_scenes_follow_the_split(mat):
+    test = nyu.Labelled(mat, mat.with_name("splits.mat"), "test")
+    assert test.scene_names == [sample["scene"] for sample in test] == ["room_0002", "room_0002"]
+
+
+@pytest.mark.realdata
+def test_the_listed_training_folders_are_the_249_training_scenes(real_data):
+    folders = (real_data / "splits/bts/train_scenes.txt").read_text().split()
+    assert len(folders) == 284
+    assert len({nyu.scene_of(folder) for folder in folders}) == 249
+
+
 @pytest.mark.realdata
 def test_real_raw_frame_and_its_registration(real_data):
     """The raw frame is the moment of sync frame 00000: registered by our transform it agrees to half a

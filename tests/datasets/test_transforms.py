@@ -112,7 +112,6 @@ def test_zoom_divides_depth_and_keeps_x_and_y(sample):
     assert near["K"][:2, 2].tolist() == pytest.approx(((sample["K"][:2, 2] + 0.5) * 1.5 - 0.5).tolist())
     assert near["depth"].max().item() == pytest.approx(sample["depth"].max().item() / 1.5)
     assert "T_world_camera" not in near
-    assert "normals" not in near
     # The corner pixel of the enlarged image looks at a third of a pixel beside the old corner: x and y agree
     # to that.
     old, new = (geometry.backproject(s["depth"][None], s["K"][None])[0] for s in (sample, near))
@@ -310,6 +309,49 @@ def test_normals_turn_with_the_camera(sample):
     floor = (numeric.norm(dim=0) > 0) & (turned["normals"].norm(dim=0) > 0) & (numeric[2] > -0.5)
     assert floor.sum() > 200
     assert (numeric * turned["normals"]).sum(0)[floor].median() > 0.99  # unturned: cos 30 degrees
+
+
+PLANE = torch.nn.functional.normalize(torch.tensor([0.4, -0.7, -0.6]), dim=0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda item: item,
+        t.hflip,
+        lambda item: t.roll(item, 25.0),
+        lambda item: t.zoom(item, 1.5),
+        lambda item: t.hflip(t.roll(t.zoom(item, 1.3), -15.0)),
+    ],
+    ids=["nothing", "flip", "roll", "zoom", "all"],
+)
+def test_normals_of_a_plane_stay_those_of_the_plane(change):
+    """The plane through the changed depth, under the changed camera, has the changed normals."""
+    K = torch.tensor([[90.0, 0.0, 31.5], [0.0, 90.0, 23.5], [0.0, 0.0, 1.0]])
+    rays = geometry.backproject(torch.ones(1, 1, 48, 64), K[None])[0]
+    depth = -1.0 / torch.einsum("i,ihw->hw", PLANE, rays)[None]
+    normals = PLANE[:, None, None].expand(3, 48, 64)
+    plain = {"image": torch.zeros(3, 48, 64), "depth": depth, "valid": depth > 0, "normals": normals, "K": K}
+    item = change(plain)
+    seen, found = points(item), item["normals"][:, item["valid"][0]].T
+    assert len(seen) > 1500
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(len(found)))
+    assert (found - found[0]).abs().max() < 1e-5
+    fitted = torch.linalg.svd(seen - seen.mean(dim=0), full_matrices=False).Vh[2]
+    towards = fitted * -torch.sign(fitted @ seen[0])  # a normal faces the camera
+    assert torch.rad2deg(torch.acos((towards @ found[0]).clamp(max=1))) < 0.5
+
+
+def test_labels_are_never_mixed():
+    """Labels move as depth does; what comes in from outside is 0 and not valid."""
+    labels = torch.where(torch.arange(64) < 32, 2, 5).expand(1, 48, 64)
+    depth = labels.float()  # whatever happens to the one must happen to the other
+    item = {"image": torch.zeros(3, 48, 64), "depth": depth, "valid": depth > 0, "labels": labels}
+    item["K"] = torch.tensor([[90.0, 0.0, 31.5], [0.0, 90.0, 23.5], [0.0, 0.0, 1.0]])
+    for changed in (t.roll(item, 20.0), t.hflip(item), t.resize(item, 31, 43), t.crop(item, 3, 5, 20, 30)):
+        assert changed["labels"].dtype == torch.int64
+        assert torch.equal(changed["labels"].float(), changed["depth"])
+        assert set(changed["labels"][changed["valid"]].tolist()) == {2, 5}
 
 
 def test_shrinking_takes_depth_at_the_centre_and_colour_from_all_over():

@@ -2,9 +2,11 @@
 end to end.
 """
 
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +14,14 @@ import torch
 
 from mdepth import recipes
 from mdepth.datasets import kitti, nyu
+from mdepth.datasets.kitti.oxts import ACCELERATION, SPEED
 from mdepth.datasets.worlds import World, load
 from mdepth.models import build, count_parameters
 from mdepth.recipes import eigen, eigen_data, eigen_settings
 from mdepth.recipes.eigen import KITTI, NYU, ROADS, ROOMS, Batches, Forming, Schedule
-from mdepth.recipes.parts import EDGES, InMemory, data_root, edge_table
+from mdepth.recipes.eigen_paper import HYPERPARAMETERS_2015
+from mdepth.recipes.eigen_settings import Multiscale, Pretrained, TwoStages
+from mdepth.recipes.parts import BENDS, EDGES, InMemory, data_root, edge_table
 from mdepth.shapes import DataError
 from mdepth.train import Step, step_generator
 
@@ -47,8 +52,14 @@ def test_every_variant_has_settings_where_it_is_planned() -> None:
 
 
 def test_hyperparameters_and_claims_name_what_exists() -> None:
-    for row in eigen.HYPERPARAMETERS:
-        assert set(row.here) == set(eigen.VARIANTS), row.name
+    kinds = {name: type(eigen.settings(name, about.profiles[-1])) for name, about in eigen.VARIANTS.items()}
+    own = {name for name, kind in kinds.items() if kind in (eigen.Settings, TwoStages, Pretrained)}
+    tables = [
+        (eigen.HYPERPARAMETERS, own),
+        (HYPERPARAMETERS_2015, {name for name, kind in kinds.items() if kind is Multiscale}),
+    ]
+    for row, variants in ((row, variants) for table, variants in tables for row in table):
+        assert set(row.here) == variants, row.name
         assert row.paper
         assert row.place
         assert row.why or set(row.here.values()) == {"the same"}, f"{row.name} differs and does not say why"
@@ -125,6 +136,46 @@ def test_extremes_are_invalid() -> None:
     assert eigen_data.inside(depth).flatten().tolist() == [False, True, False, False]
 
 
+class Scenes(list):
+    """Numbered items, of scenes of some sizes, which are mixed."""
+
+    name = "scenes"
+
+    def __init__(self, *sizes: int) -> None:
+        names = [scene for scene, size in enumerate(sizes) for _ in range(size)]
+        self.scene_names = [f"scene_{scene}" for scene in np.random.default_rng(0).permutation(names)]
+        super().__init__({"id": str(number)} for number in range(len(names)))
+
+
+def test_scenes_stand_equally_often_in_the_list() -> None:
+    """A short scene comes again and again, of a long one some items are passed over, evenly."""
+    scenes = Scenes(3, 1, 40, 7)
+    balanced = eigen_data.Balanced(scenes, per_scene=10)
+    assert len(balanced) == 4 * 10
+    assert [int(balanced[i]["id"]) for i in range(40)] == balanced.indices
+    for name in set(scenes.scene_names):
+        items = [i for i, scene in enumerate(scenes.scene_names) if scene == name]
+        times = np.array([balanced.indices.count(i) for i in items])
+        assert times.sum() == 10
+        assert np.ptp(times) <= 1  # none more than once oftener than another
+        assert np.diff(np.flatnonzero(times)).max(initial=1) <= -(-len(items) // 10)  # evenly spread
+    first = {scenes.scene_names[index] for index in balanced.indices[:4]}
+    assert len(first) == 4  # the list goes round the scenes: its beginning has them all
+    assert sorted(eigen_data.Balanced(Scenes(5, 5), per_scene=5).indices) == list(range(10))
+
+
+def test_the_papers_numbers_of_the_list_and_of_standing_cars() -> None:
+    rows = {row.name: row.here for row in eigen.HYPERPARAMETERS}
+    lists = rows["list of training images"]
+    assert eigen_data.PER_SCENE == {"nyu": 1200, "kitti": 800}
+    for variant in ("coarse-nyu", "fine-nyu", "coarse-kitti", "fine-kitti"):
+        per_scene = eigen_data.PER_SCENE[eigen.settings(variant, "full").data]
+        assert lists[variant] == f"{per_scene} entries a scene"
+        assert f"{per_scene} a " in eigen.describe(eigen.settings(variant, "full"))["split"]
+    standing = rows["frames of a standing car"]["fine-kitti"]
+    assert standing == f"speed below {SPEED} m/s and acceleration below {ACCELERATION} m/s^2"
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
@@ -193,7 +244,8 @@ def test_two_stages(frozen: bool, cache: Path, monkeypatch: pytest.MonkeyPatch, 
     assert same is frozen
     key = "worlds@coarse"
     assert set(outcome.metrics) == {
-        "worlds", key, "worlds@mean-depth", "worlds@mean-map", "edges", "edges@coarse",
+        "worlds", key, "worlds@mean-depth", "worlds@mean-map", "edges", "edges@coarse", "bends",
+        "bends@coarse",
     }  # fmt: skip
     assert set(outcome.metrics["worlds"]["mean"]) == set(eigen.PRINTED)
     assert (outcome.metrics[key]["mean"]["rmse"] == first.metrics["worlds"]["mean"]["rmse"]) is frozen
@@ -244,7 +296,7 @@ def test_edges_are_measured_at_the_networks_own_resolution(cache: Path) -> None:
     """A network that outputs the truth it is scored on meets every edge; one depth everywhere meets none."""
     dataset = load(World("rooms", "test", scenes=3), cache=cache)
     network = build("eigen-coarse-rooms")
-    truths = iter([dataset[i] for i in range(3)])
+    truths = itertools.cycle([dataset[i] for i in range(3)])
 
     def exact(x: torch.Tensor) -> torch.Tensor:
         sample = next(truths)
@@ -253,6 +305,9 @@ def test_edges_are_measured_at_the_networks_own_resolution(cache: Path) -> None:
 
     network.forward = exact  # type: ignore[method-assign]
     assert eigen.edges(network, dataset)["mean"] == dict.fromkeys(EDGES, 1.0)
+    network.forward = lambda x: exact(x) + 0.7  # type: ignore[method-assign]
+    assert eigen.edges(network, dataset)["mean"]["edge_precision"] < 1  # twice as deep: slopes are steeper
+    assert [eigen.bends(network, dataset)["mean"][name] for name in BENDS[:3]] == [1, 1, 1]  # ratios are not
     network.forward = lambda x: torch.zeros(1, 1, 22, 30)  # type: ignore[method-assign]
     flat = eigen.edges(network, dataset)
     assert flat["mean"]["edge_recall"] == flat["mean"]["edge_f1"] == 0
@@ -269,6 +324,21 @@ def test_pooled_edges_count_every_image_alone() -> None:
     wrong = edge_table(torch.full_like(maps, 2.0), maps, maps > 0, ["a", "b"], 1.0)
     assert wrong["pooled"]["edge_recall"] == 0
     assert np.isnan(wrong["per_image"]["edge_recall"][1])
+
+
+@pytest.mark.parametrize(
+    ("data", "scenes", "images", "skipped", "found"),
+    [
+        ("nyu", 249, 654, 0, "D"), ("nyu", 248, 654, 0, "d"), ("nyu", 249, 653, 0, "d"),
+        ("kitti", 33, 697, 0, "D"), ("kitti", 33, 697, 1, "d"), ("redkitchen", 1, 50, 0, "d"),
+        ("rooms", 1000, 128, 0, "B"),
+    ],
+)  # fmt: skip
+def test_only_the_whole_data_of_the_paper_are_level_d(
+    data: str, scenes: int, images: int, skipped: int, found: str
+) -> None:
+    train = SimpleNamespace(scenes=scenes, dataset=SimpleNamespace(skipped=skipped))
+    assert eigen.level(data, train, range(images)) == found
 
 
 def test_real_data_are_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,10 +3,10 @@ split lists."""
 
 from mdepth.datasets.kitti.calibration import Calibration, read_calibration, read_calibration_file
 from mdepth.datasets.kitti.odometry import Odometry, read_poses
-from mdepth.datasets.kitti.oxts import T_map_imu, read_oxts
+from mdepth.datasets.kitti.oxts import T_map_imu, moving, read_motion, read_oxts
 from mdepth.datasets.kitti.raw import Raw
 from mdepth.datasets.kitti.splits import Frame, parse_split, read_split
-from mdepth.datasets.kitti.velodyne import read_scan, velodyne_depth
+from mdepth.datasets.kitti.velodyne import capture_times, read_scan, velodyne_depth
 
 __all__ = [
     "Calibration",
@@ -14,9 +14,12 @@ __all__ = [
     "Odometry",
     "Raw",
     "T_map_imu",
+    "capture_times",
+    "moving",
     "parse_split",
     "read_calibration",
     "read_calibration_file",
+    "read_motion",
     "read_oxts",
     "read_poses",
     "read_scan",

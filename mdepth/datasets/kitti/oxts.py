@@ -1,20 +1,41 @@
-"""Camera poses from KITTI's GPS/IMU unit ("oxts"): one text file of 30 numbers a frame.
+"""Camera poses and motion from KITTI's GPS/IMU unit ("oxts"): one text file of 30 numbers a frame.
 
 Latitude and longitude become metres on a Mercator map scaled at the first frame's latitude; roll, pitch and
 yaw turn the unit. All poses are then given relative to the rectified grey camera 0 of the drive's first
 frame, which is the frame of KITTI's odometry poses as well.
+
+Where the car stands, every frame is the last one again. Eigen et al. 2014 leave such shots out, "stationary"
+by an acceleration below a threshold that they do not print, and later lists of frames keep some. The rule of
+``moving`` is our own.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from mdepth.datasets.files import read_numbers
+from mdepth.datasets.kitti.splits import Frame
 from mdepth.shapes import DataError
 
-__all__ = ["EARTH_RADIUS", "T_map_imu", "read_oxts", "rotation_from_angles"]
+__all__ = [
+    "ACCELERATION", "EARTH_RADIUS", "SPEED", "T_map_imu", "moving", "read_motion", "read_oxts",
+    "rotation_from_angles",
+]  # fmt: skip
 
 EARTH_RADIUS = 6378137.0  # m, as in KITTI's development kit
+SPEED = 0.5  # m/s: 5 cm from one frame to the next
+ACCELERATION = 0.5  # m/s^2: a car that sets off is above it, a standing one with its engine on is not
+
+
+def _read_packet(path: Path) -> np.ndarray:
+    """All 30 numbers."""
+    values = read_numbers(path, (-1,))
+    if values.size != 30:
+        raise DataError(
+            f"{path}: expected 30 numbers of a GPS/IMU packet, found {values.size}; download the drive again"
+        )
+    return values
 
 
 def read_oxts(path: Path) -> np.ndarray:
@@ -24,12 +45,52 @@ def read_oxts(path: Path) -> np.ndarray:
     Raises:
         DataError: missing file, no numbers, or not 30 of them.
     """
-    values = read_numbers(path, (-1,))
-    if values.size != 30:
-        raise DataError(
-            f"{path}: expected 30 numbers of a GPS/IMU packet, found {values.size}; download the drive again"
-        )
-    return values[:6]
+    return _read_packet(path)[:6]
+
+
+def read_motion(path: Path) -> tuple[float, float]:
+    r"""Speed in m/s and acceleration in m/s^2, both along the ground, of a packet.
+
+    .. math:: \sqrt{v_f^2 + v_l^2}, \quad \sqrt{a_f^2 + a_l^2}
+
+    with f forward and l to the left; what points upwards holds gravity and the road's bumps, and is left out.
+
+    Raises:
+        DataError: missing file, no numbers, or not 30 of them.
+    """
+    packet = _read_packet(path)
+    return float(np.hypot(packet[8], packet[9])), float(np.hypot(packet[14], packet[15]))
+
+
+def moving(
+    root: Path, frames: Iterable[Frame], *, speed: float = SPEED, acceleration: float = ACCELERATION
+) -> list[Frame]:
+    """The frames in which the car does not stand, in their order; both cameras of a frame go together.
+
+    The car stands where speed **and** acceleration (``read_motion``) are below their thresholds. Acceleration
+    alone, of which the paper speaks, would also leave out smooth driving at any speed. A frame without a
+    packet counts as moving.
+
+    Args:
+        root: the folder that holds the days.
+        frames: of a split, for example ``read_split``'s.
+        speed: m/s.
+        acceleration: m/s^2.
+
+    Raises:
+        DataError: a packet is malformed.
+
+    Source: Eigen et al. 2014, section 4.2; the thresholds are not printed there and are ours.
+    """
+    chosen, known = [], dict[Path, bool]()
+    for frame in frames:
+        path = root / frame.day / frame.drive / "oxts" / "data" / f"{frame.frame:010d}.txt"
+        if path not in known:
+            v, a = read_motion(path) if path.exists() else (np.inf, np.inf)
+            known[path] = v >= speed or a >= acceleration
+        if known[path]:
+            chosen.append(frame)
+    return chosen
 
 
 def rotation_from_angles(roll: float, pitch: float, yaw: float) -> np.ndarray:

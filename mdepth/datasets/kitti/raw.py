@@ -17,7 +17,7 @@ from mdepth.datasets.files import codes_to_depth, read_codes, read_image
 from mdepth.datasets.kitti.calibration import Calibration, read_calibration
 from mdepth.datasets.kitti.oxts import T_map_imu, read_oxts
 from mdepth.datasets.kitti.splits import SIDES, Frame, parse_split
-from mdepth.datasets.kitti.velodyne import read_scan, velodyne_depth
+from mdepth.datasets.kitti.velodyne import CONFLICTS, read_scan, velodyne_depth
 from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.datasets.transforms import resize
 from mdepth.shapes import DataError, Float, Tensor
@@ -45,9 +45,11 @@ class Raw(DepthDataset):
         depth: "velodyne", "annotated", or None for images only (depth 0 everywhere).
         mode: "official" or "corrected" projection of the LiDAR.
         vel_depth: LiDAR forward distance instead of the camera's z.
+        conflicts: which of several LiDAR points in one pixel stays (``velodyne_depth``): "nearest", or
+            "closest-in-time", which needs ``mode="corrected"``.
         stereo: add the other camera's image as ``image_right`` and the shift to it as ``T_right_left``.
         size: (height, width) to resize to; sparse depth is carried over point by point, the nearest point of
-            a pixel wins.
+            a pixel wins; by the rule "closest-in-time" the scan is projected into the smaller image itself.
         missing: "error" or "skip" for frames of the split whose files are not there.
 
     Raises:
@@ -67,6 +69,7 @@ class Raw(DepthDataset):
         depth: str | None = "velodyne",
         mode: str = "official",
         vel_depth: bool = False,
+        conflicts: str = "nearest",
         stereo: bool = False,
         size: tuple[int, int] | None = None,
         missing: str = "error",
@@ -77,7 +80,14 @@ class Raw(DepthDataset):
             raise ValueError(f"side must be 'l' or 'r', got {side!r}")
         if missing not in ("error", "skip"):
             raise ValueError(f"missing must be 'error' or 'skip', got {missing!r}")
-        self.root = Path(root).expanduser()
+        if conflicts not in CONFLICTS or (
+            conflicts != "nearest" and (depth, mode) != ("velodyne", "corrected")
+        ):
+            raise ValueError(
+                "conflicts must be 'nearest', or 'closest-in-time' with depth='velodyne' and "
+                f"mode='corrected', got {conflicts!r}, {depth!r} and {mode!r}"
+            )
+        self.root, self.conflicts = Path(root).expanduser(), conflicts
         self.depth, self.mode, self.vel_depth, self.stereo, self.size = depth, mode, vel_depth, stereo, size
         self._calibrations: dict[str, Calibration] = {}  # by day
         self._first_packets: dict[Path, Path] = {}  # by the drive's folder of packets
@@ -146,6 +156,11 @@ class Raw(DepthDataset):
     def __len__(self) -> int:
         return len(self.frames)
 
+    @property
+    def scene_names(self) -> list[str]:
+        """The scene (drive) of every item, without reading one."""
+        return [frame.drive for frame in self.frames]
+
     def __getitem__(self, index: int) -> Sample:
         return self.load(self.frames[self.item_index(index)])
 
@@ -167,7 +182,13 @@ class Raw(DepthDataset):
             sample["image_right"] = read_image(self.image_path(frame, 5 - frame.camera))
             T = calibration.T_right_left()
             sample["T_right_left"] = torch.from_numpy(T if frame.camera == 2 else np.linalg.inv(T)).float()
-        return sample if self.size is None else cast(Sample, resize(sample, *self.size, sparse=True))
+        if self.size is None:
+            return sample
+        small = resize(sample, *self.size, sparse=True)
+        if self.conflicts != "nearest":  # the rule holds for the pixels of the smaller image
+            small["depth"] = self._lidar(frame, calibration, self.size)
+            small["valid"] = small["depth"] > 0
+        return cast(Sample, small)
 
     def _depth(self, frame: Frame, calibration: Calibration, size: tuple[int, int]) -> Float[Tensor, "1 H W"]:
         """The depth map in the image's pixels."""
@@ -177,9 +198,7 @@ class Raw(DepthDataset):
         if self.depth == "annotated":
             depth = codes_to_depth(read_codes(path), ANNOTATED_UNIT, path, SENSOR_RANGE)
         else:
-            scan = read_scan(path)
-            sparse = velodyne_depth(scan, calibration, frame.camera, self.mode, vel_depth=self.vel_depth)
-            depth = torch.from_numpy(sparse)[None]
+            depth = self._lidar(frame, calibration)
         if depth.shape[1:] != size:
             raise DataError(
                 f"{self.image_path(frame)}: is {size[0]}x{size[1]}, but its depth is "
@@ -188,6 +207,14 @@ class Raw(DepthDataset):
                 "together"
             )
         return depth
+
+    def _lidar(
+        self, frame: Frame, calibration: Calibration, size: tuple[int, int] | None = None
+    ) -> Float[Tensor, "1 H W"]:
+        """The scan's depth map, in the calibrated pixels or in those of another size."""
+        scan = read_scan(cast(Path, self.depth_path(frame)))
+        options: dict[str, Any] = {"vel_depth": self.vel_depth, "conflicts": self.conflicts, "size": size}
+        return torch.from_numpy(velodyne_depth(scan, calibration, frame.camera, self.mode, **options))[None]
 
     def _pose(self, frame: Frame, calibration: Calibration) -> Float[Tensor, "4 4"] | None:
         """The camera's pose in the frame of camera 0 at the drive's first packet; None without oxts or IMU
@@ -211,7 +238,10 @@ class Raw(DepthDataset):
 
     def describe(self) -> dict[str, Any]:
         """Frames, kind of depth and size; nothing of the machine."""
-        options = {"depth": self.depth, "mode": self.mode, "vel_depth": self.vel_depth, "stereo": self.stereo}
+        options = {
+            name: getattr(self, name)
+            for name in ("depth", "mode", "vel_depth", "conflicts", "stereo", "skipped")
+        }
         return {
             **super().describe(),
             **options,

@@ -10,15 +10,23 @@ class              files                                       depth
 ``LabelledPngs``   labelled images exported to PNG             uint16 in 1e-4 m; 8-bit copies are refused
 =================  ==========================================  ===========================================
 
-``read_raw_depth`` reads an unprocessed Kinect frame and ``register_raw_depth`` brings it to the colour image.
+``read_raw_depth`` reads an unprocessed Kinect frame, ``register_raw_depth`` brings it to the colour image,
+and ``pair_raw`` says which image that is.
 
 Source: Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, ECCV 2012.
 """
 
 from mdepth.datasets.nyu.h5 import H5Frames
 from mdepth.datasets.nyu.labelled import Labelled
-from mdepth.datasets.nyu.pairs import DenseDepthCsv, LabelledPngs, SyncFolder
-from mdepth.datasets.nyu.raw import COLOR_K, DEPTH_K, T_COLOR_DEPTH, read_raw_depth, register_raw_depth
+from mdepth.datasets.nyu.pairs import DenseDepthCsv, LabelledPngs, SyncFolder, scene_of
+from mdepth.datasets.nyu.raw import (
+    COLOR_K,
+    DEPTH_K,
+    T_COLOR_DEPTH,
+    pair_raw,
+    read_raw_depth,
+    register_raw_depth,
+)
 
 __all__ = [
     "COLOR_K",
@@ -29,6 +37,8 @@ __all__ = [
     "Labelled",
     "LabelledPngs",
     "SyncFolder",
+    "pair_raw",
     "read_raw_depth",
     "register_raw_depth",
+    "scene_of",
 ]

@@ -88,6 +88,11 @@ class Labelled(DepthDataset):
     def __len__(self) -> int:
         return len(self.numbers)
 
+    @property
+    def scene_names(self) -> list[str]:
+        """The scene of every item, without reading one."""
+        return [self.scenes[number - 1] for number in self.numbers]
+
     def _read(self, key: str, i: int) -> np.ndarray:
         """What an array holds for image ``i``."""
         try:

@@ -2,7 +2,8 @@
 PNG."""
 
 import csv as csv_format
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,20 @@ from mdepth.datasets.nyu.raw import SENSOR_RANGE, color_K
 from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.shapes import DataError, Float, Tensor
 
-__all__ = ["DenseDepthCsv", "LabelledPngs", "SyncFolder"]
+__all__ = ["DenseDepthCsv", "LabelledPngs", "SyncFolder", "scene_of"]
 
 _MILLIMETRE = 0.001
+
+
+def scene_of(folder: str) -> str:
+    """The official scene that a folder of the raw recordings belongs to: long ones were cut into parts. BTS's
+    284 training folders are the 249 training scenes.
+
+    Example:
+        >>> scene_of("bathroom_0014a"), scene_of("bathroom_0016")
+        ('bathroom_0014', 'bathroom_0016')
+    """
+    return re.sub(r"(?<=\d)[a-z]$", "", folder)
 
 
 class _Pairs(DepthDataset):
@@ -38,6 +50,11 @@ class _Pairs(DepthDataset):
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    @property
+    def scene_names(self) -> list[str]:
+        """The official scene of every item (``scene_of`` its folder), without reading one."""
+        return [scene_of(image.parent.name) for image, _ in self.pairs]
 
     def __getitem__(self, index: int) -> Sample:
         image_path, depth_path = self.pairs[self.item_index(index)]
@@ -72,6 +89,7 @@ class SyncFolder(_Pairs):
     Args:
         root: a scene, or the folder of scenes.
         split: a BTS list (image, depth, focal length a line); None takes every pair under ``root``.
+        scenes: keep only what belongs to these official scenes (``scene_of``).
 
     Raises:
         DataError: nothing found, a file missing, a line that cannot be parsed, or depth in another unit.
@@ -79,13 +97,17 @@ class SyncFolder(_Pairs):
 
     name = "nyu-sync"
 
-    def __init__(self, root: Path | str, split: Path | str | None = None) -> None:
+    def __init__(
+        self, root: Path | str, split: Path | str | None = None, scenes: Collection[str] | None = None
+    ) -> None:
         folder = Path(root).expanduser()
         if split is not None:
             pairs = [(folder / image, folder / depth) for image, depth in _bts_lines(Path(split))]
         else:
             images = require_files(folder, "**/rgb_*.jpg", "synchronised frames")
             pairs = [(i, i.with_name(f"sync_depth_{i.stem.removeprefix('rgb_')}.png")) for i in images]
+        if scenes is not None:
+            pairs = [pair for pair in pairs if scene_of(pair[0].parent.name) in scenes]
         super().__init__(pairs, folder, None)
 
     def read_depth(self, path: Path) -> Float[Tensor, "1 H W"]:

@@ -6,7 +6,10 @@ readings, the one below brings a raw frame to within 5 mm (median) of the same f
 it; the opposite sign, the untransposed rotation or no rotation are off by 20 to 65 mm.
 """
 
-from collections.abc import Sequence
+import re
+from bisect import bisect
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,9 @@ from mdepth.datasets.files import read_pgm
 from mdepth.datasets.registration import register_depth
 from mdepth.shapes import DataError, Float, Tensor
 
-__all__ = ["COLOR_K", "DEPTH_K", "T_COLOR_DEPTH", "color_K", "read_raw_depth", "register_raw_depth"]
+__all__ = [
+    "COLOR_K", "DEPTH_K", "T_COLOR_DEPTH", "color_K", "pair_raw", "read_raw_depth", "register_raw_depth",
+]  # fmt: skip
 
 SENSOR_RANGE = 10.5  # m; the toolbox clips at 10
 
@@ -107,3 +112,47 @@ def register_raw_depth(depth: Float[Tensor, "1 H W"]) -> Float[Tensor, "1 H W"]:
     undistorted = _undistort(np.where(metres < 10, metres, 0))
     K_depth, K_color = DEPTH_K.numpy().astype(np.float64), COLOR_K.numpy().astype(np.float64)
     return torch.from_numpy(register_depth(undistorted, K_depth, K_color, T_COLOR_DEPTH))[None]
+
+
+def pair_raw(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Depth frames of a raw recording with the image nearest in time, as (depth, image) in order of time.
+
+    The two cameras of a Kinect run on their own. Where one image is the nearest of several depth frames, all
+    of these are left out: one image cannot have several depths. Equally near, the earlier image is taken.
+
+    Args:
+        names: the files of a scene, ``d-<seconds>-<ticks>.pgm`` and ``r-<seconds>-<ticks>.ppm``, in any
+            order; other names (``a-...dump`` of the accelerometer) are left out.
+
+    Raises:
+        DataError: there are depth frames, but no image.
+
+    Source: Eigen et al. 2014, section 4.1.
+
+    Example:
+        >>> pair_raw(["r-10.0-1.ppm", "r-10.1-2.ppm", "d-10.02-3.pgm", "d-10.09-4.pgm", "d-10.12-5.pgm"])
+        [('d-10.02-3.pgm', 'r-10.0-1.ppm')]
+    """
+    matches = [match for name in names if (match := _RAW_NAME.fullmatch(name))]
+    depths, images = (
+        sorted((float(match["time"]), match[0]) for match in matches if match["kind"] == kind)
+        for kind in "dr"
+    )
+    if depths and not images:
+        raise DataError(
+            f"{depths[0][1]}: expected images r-<time>-<ticks>.ppm beside it, found none; get the scene again"
+        )
+    times = [time for time, _ in images]
+    nearest = [images[_nearest(times, time)][1] for time, _ in depths]
+    served = Counter(nearest)
+    pairs = zip((name for _, name in depths), nearest, strict=True)
+    return [(depth, image) for depth, image in pairs if served[image] == 1]
+
+
+def _nearest(times: list[float], time: float) -> int:
+    """Index of the entry of a sorted list that is nearest; of two the first."""
+    after = bisect(times, time)
+    return min(range(max(0, after - 1), min(len(times), after + 1)), key=lambda i: abs(times[i] - time))
+
+
+_RAW_NAME = re.compile(r"(?P<kind>[dr])-(?P<time>\d+\.\d+)-\d+\.(pgm|ppm)")
