@@ -159,7 +159,7 @@ def run(
     with torch.device("meta"):
         size = build(settings.network).image_size
     train, test = datasets(settings, size, progress=progress)
-    network = make(settings, seed, test)
+    network = make(settings, seed, train)
     history = fit(
         network,
         LocalBatches(train, network, settings),
