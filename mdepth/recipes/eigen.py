@@ -194,7 +194,7 @@ def level(data: str, train: Any, test: Any) -> str:
     """
     if data in ("rooms", "roads"):
         return "B"
-    if data not in WHOLE or getattr(train.dataset, "skipped", 0):
+    if data not in WHOLE or getattr(train.dataset, "skipped", False):
         return "d"
     scenes, images = WHOLE[data]
     return "D" if train.scenes >= scenes and len(test) == images else "d"
