@@ -278,6 +278,8 @@ def templates(weights: Any, *, count: int = 24, columns: int = 6):
 
     Errors: ``ValueError`` unless there are three axes.
     """
+    from matplotlib.ticker import MaxNLocator
+
     units = array(weights, axes=3)
     order = np.argsort(-np.linalg.norm(units.reshape(len(units), -1), axis=1), kind="stable")
     picked = units[order[np.linspace(0, len(units) - 1, min(count, len(units))).round().astype(int)]]
@@ -290,9 +292,8 @@ def templates(weights: Any, *, count: int = 24, columns: int = 6):
         axis.axis("off")
     for axis, unit in zip(axes.flat, picked, strict=False):
         shown = _plain(axis, unit, "", cmap=colour_map("template"), vmin=-limit, vmax=limit)
-    figure.colorbar(
-        shown, ax=axes, orientation="horizontal", label=LABELS["template"], shrink=0.6, aspect=35, pad=0.02
-    )
+    bar = {"orientation": "horizontal", "label": LABELS["template"], "shrink": 0.6, "aspect": 35, "pad": 0.02}
+    figure.colorbar(shown, ax=axes, ticks=MaxNLocator(4, symmetric=True), **bar)
     return figure
 
 
