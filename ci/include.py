@@ -1,14 +1,15 @@
 """Put the library's own code where a chapter includes it, so that a downloaded notebook shows it too.
 
 A ``literalinclude`` of a chapter, with its path counted from ``book/``, becomes a plain block of code when
-the chapter is executed. The options ``language``, ``pyobject`` and ``lines`` (counted within the object) are
-understood.
+the chapter is executed. The options ``language``, ``pyobject``, ``lines`` (counted within the object) and
+``without: docstring`` are understood. What is left of an object must be whole statements.
 """
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 from layout import PipelineError
 
@@ -16,7 +17,7 @@ DIRECTIVE = re.compile(
     r"^(?P<fence>`{3,})\{literalinclude\} (?P<path>\S+)\n(?P<options>(?::[\w-]+:.*\n)*)(?P=fence)`*$",
     re.MULTILINE,
 )
-UNDERSTOOD = {"language", "pyobject", "lines"}
+UNDERSTOOD = {"language", "pyobject", "lines", "without"}
 
 
 def included_files(book: Path, notebook) -> list[Path]:
@@ -44,13 +45,24 @@ def _block(match: re.Match, book: Path) -> str:
             f"literalinclude {match['path']}: in a chapter, {sorted(unknown)} is not understood"
         )
     code = _file(book, match["path"]).read_text()
-    code = source_of(code, options["pyobject"], match["path"]) if "pyobject" in options else code
+    if "pyobject" in options:
+        code = source_of(code, options["pyobject"], match["path"], docstring="without" not in options)
     lines = code.rstrip().splitlines()
     chosen = [lines[i] for i in _numbers(options["lines"], len(lines))] if "lines" in options else lines
+    if "pyobject" in options:
+        _check_whole("\n".join(chosen), match["path"], options["pyobject"])
     return "\n".join([f"{match['fence']}{options.get('language', 'python')}", *chosen, match["fence"]])
 
 
-def source_of(code: str, name: str, path: str) -> str:
+def _check_whole(code: str, path: str, name: str) -> None:
+    """Lines were counted in an older version of the object, if what they leave is no code."""
+    try:
+        ast.parse(dedent(code))
+    except SyntaxError as error:
+        raise PipelineError(f"literalinclude {path}: these lines of {name} are no code: {error}") from None
+
+
+def source_of(code: str, name: str, path: str, *, docstring: bool = True) -> str:
     """The source of a function, class or method (``Class.method``), with its decorators."""
     body, node = ast.parse(code).body, None
     for part in name.split("."):
@@ -61,8 +73,17 @@ def source_of(code: str, name: str, path: str) -> str:
         body = node.body
     assert node is not None
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    lines = code.splitlines()[first - 1 : node.end_lineno]
+    hidden = range(0) if docstring or not ast.get_docstring(node) else _lines_of(node.body[0])
+    lines = [
+        line
+        for i, line in enumerate(code.splitlines()[: node.end_lineno], 1)
+        if i >= first and i not in hidden
+    ]
     return "\n".join(line[node.col_offset :] for line in lines)
+
+
+def _lines_of(node: ast.stmt) -> range:
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
 def _numbers(spec: str, total: int) -> Iterator[int]:

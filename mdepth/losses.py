@@ -1,6 +1,6 @@
 """Losses, in the order of the chapters: functions of (prediction, target, valid).
 
-Here: the scale-invariant error of Eigen, Puhrsch and Fergus (2014), section 3.2, in its three written forms,
+Here: the scale-invariant error of Eigen, Puhrsch and Fergus (2014) in its three written forms,
 and the training loss made of it. Predictions and targets are *log depths* (natural log of metres), because
 that is what their network outputs; the metric of the same name for depths in metres is ``scale_invariant`` in
 :mod:`mdepth.metrics` (its square root).
@@ -124,7 +124,7 @@ def scale_invariant_loss(
 def log_l2_loss(log_prediction: Depth, log_target: Depth, valid: Valid) -> Float[Tensor, ""]:
     """Mean squared difference of log depths, per image: the scale-invariant loss with lam = 0.
 
-    Edge cases as in :func:`scale_invariant_loss`. Eigen et al. 2014, the comparison in section 4.
+    Edge cases as in :func:`scale_invariant_loss`. Eigen et al. 2014, the comparison of lambda.
 
     Example:
         >>> log_target = torch.zeros(1, 1, 2, 2)

@@ -240,6 +240,21 @@ class A:
 """
 
 
+def test_included_code_may_leave_its_docstring_out_and_is_code(tmp_path: Path) -> None:
+    (tmp_path / "book").mkdir()
+    (tmp_path / "a.py").write_text(
+        'def f(\n    x,\n):\n    """One.\n\n    Two.\n    """\n    y = x\n    return y\n'
+    )
+    text = "```{literalinclude} ../a.py\n:pyobject: f\n:without: docstring\n```"
+    assert (
+        include.expanded(text, tmp_path / "book")
+        == "```python\ndef f(\n    x,\n):\n    y = x\n    return y\n```"
+    )
+    for lines in ("1,8-", "1-5"):  # a signature without its end; a docstring without its end
+        with pytest.raises(layout.PipelineError, match="no code"):
+            include.expanded(text.replace(":without: docstring", f":lines: {lines}"), tmp_path / "book")
+
+
 def test_included_code_is_in_the_notebook_itself(tmp_path: Path) -> None:
     (tmp_path / "book").mkdir()
     (tmp_path / "a.py").write_text(CODE)

@@ -101,7 +101,8 @@ class EigenCoarse(DepthNetwork):
         init: ``he`` for weights of standard deviation sqrt(2 / fan in), ``released`` for 0.01 everywhere;
             layer 7 always starts near zero.
 
-    Source: section 3.1 and Figure 1; dropout, starting bias and ``released`` from the released configuration.
+    Source: text on the networks and Figure 1; dropout, starting bias and ``released`` from the released
+    configuration.
 
     Example:
         >>> import torch
@@ -111,7 +112,7 @@ class EigenCoarse(DepthNetwork):
 
     native: ClassVar[Native] = "log_depth"
     metric: ClassVar[bool] = True
-    upsampling = "nearest"  # section 4: "nearest-neighbour" to full resolution
+    upsampling = "nearest"  # text on the evaluation: nearest neighbour, to full resolution
     mean = (128 / 255, 128 / 255, 128 / 255)
     std = (100 / 255, 100 / 255, 100 / 255)
 
@@ -223,14 +224,14 @@ class EigenFine(DepthNetwork):
     pixel sees 45 x 45 input pixels, and the whole image through c. Output pixel (i, j) is centred on input
     pixel (t + 4 i + 1, l + 4 j + 1) of the covered part that begins at (t, l), where the targets are sampled.
 
-    Training has two stages, and the second leaves the coarse network alone (section 3.2): after
+    Training has two stages, and the second leaves the coarse network alone (text on training): after
     ``freeze_coarse()`` its weights have no gradient and its dropout is off.
 
     Args:
         size: one of ``NYU``, ``KITTI``, ``ROOMS``, ``ROADS`` or your own.
         dropout, mean_log_depth, init: as in :class:`EigenCoarse`; the fine network has no dropout.
 
-    Source: section 3.1 and Figure 1; paddings from the printed sizes.
+    Source: text on the networks and Figure 1; paddings from the printed sizes.
 
     Example:
         >>> EigenFine(ROOMS)(torch.zeros(1, 3, 92, 124)).shape

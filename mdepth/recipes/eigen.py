@@ -2,8 +2,8 @@
 
 The whole of it on a page: ``coarse network -> log depth -> mean(d^2) - 0.5 mean(d)^2``, images enlarged,
 turned, mirrored and recoloured on the way in, SGD with momentum and a rate for each kind of layer; then the
-coarse network is left alone and the fine one is trained by the same loss on its output. Section numbers are
-the paper's (arXiv 1406.2283); "released" is the authors' published configuration, where it says what the text
+coarse network is left alone and the fine one is trained by the same loss on its output. Places are those of
+the paper (arXiv 1406.2283v1); "released" is the authors' published configuration, where it says what the text
 does not.
 
 Where we differ, and why, stands in ``HYPERPARAMETERS`` (``eigen_paper.py``), row by row.
@@ -85,12 +85,12 @@ VERSION = 1
 
 
 def loss(network: nn.Module, batch: dict[str, Tensor], *, lam: float) -> Tensor:
-    """Section 3.2: mean(d^2) - lam mean(d)^2 of the log-depth errors d."""
+    """Text on the error: mean(d^2) - lam mean(d)^2 of the log-depth errors d."""
     return scale_invariant_loss(network(batch["image"]), batch["log_depth"], batch["valid"], lam)
 
 
 def optimiser(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """Section 3.4: SGD with momentum, a rate for every kind of layer; what is frozen has none."""
+    """Text on training: SGD with momentum, a rate for every kind of layer; what is frozen has none."""
     conv, full = (settings.rate_conv, settings.decay_conv), (settings.rate_fc, settings.decay_fc)
     kinds = dict.fromkeys(CONVOLUTIONS, conv) | {"coarse6": full, "coarse7": full}
     if isinstance(settings, TwoStages):

@@ -31,8 +31,8 @@ def describe(settings: Settings) -> dict[str, Any]:
 
 
 PER_SCENE = {"nyu": 1200, "kitti": 800}
-"""Section 4: entries of a scene in the list that is trained on. The lists' lengths, 220,000 and 40,000, are
-not these times 249 and 28 scenes: how exactly they were made is not known.
+"""Text on the data: entries of a scene in the list that is trained on. The lists' lengths, 220,000 and
+40,000, are not these times 249 and 28 scenes: how exactly they were made is not known.
 """
 SPLITS = {
     "redkitchen": "one video: the first 60 % of the frames train, the next 10 % are left out, 30 % test",
@@ -85,7 +85,7 @@ def real_sets(settings: Settings) -> tuple[DepthDataset, DepthDataset]:
 
 
 def nyu_sets(inventory: check.Inventory) -> tuple[DepthDataset, DepthDataset]:
-    """Section 4.1: synchronised frames of the training scenes, each depth with the image nearest in time, and
+    """Text on NYU: synchronised frames of the training scenes, each depth with the image nearest in time, and
     the labelled test images with filled depth. The scenes are those of the official split.
     """
     labelled = inventory.path("nyu/labelled") / "nyu_depth_v2_labeled.mat"
@@ -97,7 +97,7 @@ def nyu_sets(inventory: check.Inventory) -> tuple[DepthDataset, DepthDataset]:
 
 
 def kitti_sets(settings: Settings, inventory: check.Inventory) -> tuple[DepthDataset, DepthDataset]:
-    """Section 4.2: frames of both cameras, as if they had nothing to do with each other, in which the car
+    """Text on KITTI: frames of both cameras, as if they had nothing to do with each other, in which the car
     does not stand; of LiDAR points in one pixel the one closest in time. The paper's own list of training
     frames is not published: this is the one that others use with its test frames. What was not downloaded is
     left out and counted.
@@ -126,8 +126,8 @@ def _split_file(inventory: check.Inventory, name: str) -> Path:
 
 
 class Balanced(DepthDataset):
-    """A data set's items as a list in which every scene stands equally often (section 4): those of a short
-    scene come again and again, of a long one some are passed over, evenly spread.
+    """A data set's items as a list in which every scene stands equally often, as in the paper: those of a
+    short scene come again and again, of a long one some are passed over, evenly spread.
 
     Of the n items of a scene, entry k of its ``per_scene`` = m entries is number ``floor(k n / m)``. The list
     goes round the scenes, so that its beginning already holds them all.
@@ -195,7 +195,7 @@ class Batches:
         return {"image": self.network.normalise(batch["image"]), "log_depth": log_depth, "valid": valid}
 
     def augmentation(self) -> Augmentation:
-        """Section 3.3, in one object."""
+        """Text on augmentation, in one object."""
         s = self.settings
         return Augmentation(size=self.network.input_size, scale=s.zoom, roll=s.roll, flip=s.flip, gain=s.gain)
 

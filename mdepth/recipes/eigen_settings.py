@@ -29,27 +29,27 @@ class Settings:
     """Everything that decides a run, with its place in the paper."""
 
     network: str
-    """Section 3.1, Figure 1."""
+    """Text on the networks, Figure 1."""
     data: Literal["rooms", "roads", "redkitchen", "nyu", "kitti"]
-    """Section 4."""
+    """Text on the data."""
     train_size: int = 1000
-    """Scenes of the synthetic training set; section 4.1: 120,000 images of 249 scenes."""
+    """Scenes of the synthetic training set; text on NYU: 120,000 images of 249 scenes."""
     test_size: int = 128
-    """Scenes of the synthetic test set; section 4.1: 654 images of 215 scenes."""
+    """Scenes of the synthetic test set; text on NYU: 654 images of 215 scenes."""
     protocol: str = "worlds"
-    """Section 4.3."""
+    """Text on the evaluation."""
     steps: int = 2000
-    """Section 3.4: 2.0 M samples for NYU, 1.5 M for KITTI."""
+    """Text on training: 2.0 M samples for NYU, 1.5 M for KITTI."""
     batch: int = 32
-    """Section 3.4."""
+    """Text on training."""
     optimiser: Literal["sgd", "adam"] = "sgd"
-    """Section 3.4."""
+    """Text on training."""
     rate_conv: float = 0.001
-    """Section 3.4: convolutions 1 to 5."""
+    """Text on training: convolutions 1 to 5."""
     rate_fc: float = 0.1
-    """Section 3.4: fully connected layers 6 and 7."""
+    """Text on training: fully connected layers 6 and 7."""
     momentum: float = 0.9
-    """Section 3.4; of SGD alone."""
+    """Text on training; of SGD alone."""
     decay_conv: float = 5e-4
     """Weight decay of the convolutions; released."""
     decay_fc: float = 1e-4
@@ -59,19 +59,19 @@ class Settings:
     anneal: bool = False
     """Let the rates fall to nothing along half a cosine; the paper gives no schedule."""
     lam: float = 0.5
-    """Section 3.2, eq. 4."""
+    """Text on the error, eq. 4."""
     dropout: float = 0.5
-    """Section 3.1 on layer 6, the number from the released code."""
+    """Text on the networks on layer 6, the number from the released code."""
     zoom: tuple[float, float] = (1.0, 1.5)
-    """Section 3.3: image enlarged by s, depth divided by it."""
+    """Text on augmentation: image enlarged by s, depth divided by it."""
     roll: float = 5.0
-    """Section 3.3: degrees."""
+    """Text on augmentation: degrees."""
     gain: tuple[float, float] = (0.8, 1.2)
-    """Section 3.3: factor on each colour channel."""
+    """Text on augmentation: factor on each colour channel."""
     flip: float = 0.5
-    """Section 3.3: chance of a mirror image."""
+    """Text on augmentation: chance of a mirror image."""
     drop_extremes: bool = False
-    """Section 4.1: pixels at the image's smallest or largest depth are invalid (NYU's filled maps)."""
+    """Text on NYU: pixels at the image's smallest or largest depth are invalid (NYU's filled maps)."""
     accelerator: str = "cpu"
     prefetch: int = 0
     """Batches prepared ahead; changes the time, not the result."""
@@ -86,16 +86,16 @@ class TwoStages(Settings):
     """And what decides the second stage, in which the fine network is trained."""
 
     fine_steps: int = 1000
-    """Section 3.4: 1.5 M samples for NYU, 1.0 M for KITTI."""
+    """Text on training: 1.5 M samples for NYU, 1.0 M for KITTI."""
     rate_fine: tuple[float, float, float] = (0.001, 0.01, 0.001)
-    """Section 3.4: the fine network's three convolutions."""
+    """Text on training: the fine network's three convolutions."""
     frozen: bool = True
-    """Section 3.2: the coarse network is kept fixed. Ports whose flag does nothing train it on."""
+    """Text on training: the coarse network is kept fixed. Ports whose flag does nothing train it on."""
 
 
 @dataclass(frozen=True)
 class Pretrained(Settings):
-    """And how the convolutions are trained beforehand: section 3.4's ImageNet, here the naming of things."""
+    """And how the convolutions are trained beforehand: the paper's ImageNet, here the naming of things."""
 
     pretext_steps: int = 2000
     pictures: int = 4000
@@ -103,8 +103,8 @@ class Pretrained(Settings):
 
 @dataclass(frozen=True)
 class Local(Settings):
-    """And what decides a run of the network of local distributions (Chakrabarti et al. 2016, section 4). All
-    its weights have one rate, ``rate_conv``, and none decays.
+    """And what decides a run of the network of local distributions (Chakrabarti et al. 2016). All its weights
+    have one rate, ``rate_conv``, and none decays.
     """
 
     stride: int = 8

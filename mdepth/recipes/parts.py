@@ -155,7 +155,9 @@ def _table(
     return {
         "mean": {name: values.nanmean().item() for name, values in zip(names, each, strict=True)},
         "pooled": {name: values.item() for name, values in zip(names, pooled, strict=True)},
-        "per_image": {name: values.tolist() for name, values in zip(names, each, strict=True)},
+        "per_image": {
+            name: values.round(decimals=4).tolist() for name, values in zip(names, each, strict=True)
+        },
         "ids": ids,
         "n_images": len(ids),
         "n_pixels": int(valid.sum()),

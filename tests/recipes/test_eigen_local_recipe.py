@@ -21,20 +21,13 @@ from mdepth.recipes.eigen_settings import LOCAL_ROOMS, Local
 from mdepth.recipes.parts import take
 from mdepth.train import step_generator
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 SMALL = replace(LOCAL_ROOMS, train_size=6, test_size=2, steps=4, batch=2, fitted=4)
 AS_THEY_ARE = replace(SMALL, zoom=(1.0, 1.0), roll=0.0, flip=0.0, gain=(1.0, 1.0))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory):
-    """One cache for all runs of this page."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MDEPTH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
-def rooms(cache):
+def rooms(own_cache):
     """Six training rooms."""
     return load(World("rooms", "train", scenes=6))
 

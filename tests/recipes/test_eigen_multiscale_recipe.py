@@ -21,20 +21,13 @@ from mdepth.recipes.eigen_settings import MULTISCALE_ROOMS, Multiscale, more
 from mdepth.train import step_generator
 
 TASKS = ("depth", "normals", "labels")
+pytestmark = pytest.mark.usefixtures("own_cache")
 SMALL = replace(MULTISCALE_ROOMS, train_size=6, test_size=5, steps=4, fine_steps=3, batch=3)
 SCALES = [(1,), (2,), (1, 2), (1, 2, 3)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory):
-    """One cache for all runs of this page."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MDEPTH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
-def whole(cache):
+def whole(own_cache):
     """A run of all scales and tasks."""
     return eigen.run(SMALL, 0, folder=None, progress=False)
 

@@ -27,7 +27,7 @@ from mdepth.train import Step, step_generator
 
 
 def test_paper_schedule() -> None:
-    """Section 3.4: 2.0 M samples for NYU and 1.5 M for KITTI in batches of 32; the printed rates."""
+    """Text on training: 2.0 M samples for NYU and 1.5 M for KITTI in batches of 32; the printed rates."""
     assert (NYU.steps * NYU.batch, KITTI.steps * KITTI.batch) == (2_000_000, 1_500_000)
     for settings in (NYU, KITTI):
         assert (settings.optimiser, settings.momentum) == ("sgd", 0.9)
@@ -283,7 +283,7 @@ def test_second_stage_trains_the_fine_network_at_its_rates() -> None:
 
 
 def test_paper_schedule_of_the_second_stage() -> None:
-    """Section 3.4: 1.5 M samples for NYU, 1.0 M for KITTI."""
+    """Text on training: 1.5 M samples for NYU, 1.0 M for KITTI."""
     nyu, kitti_ = eigen_settings.FINE_NYU, eigen_settings.FINE_KITTI
     assert (nyu.fine_steps * nyu.batch, kitti_.fine_steps * kitti_.batch) == (1_500_000, 1_000_000)
     assert nyu.rate_fine == kitti_.rate_fine == (0.001, 0.01, 0.001)

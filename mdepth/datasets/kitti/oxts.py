@@ -80,7 +80,7 @@ def moving(
     Raises:
         DataError: a packet is malformed.
 
-    Source: Eigen et al. 2014, section 4.2; the thresholds are not printed there and are ours.
+    Source: Eigen et al. 2014, text on KITTI; the thresholds are not printed there and are ours.
     """
     chosen, known = [], dict[Path, bool]()
     for frame in frames:

@@ -95,7 +95,7 @@ def velodyne_depth(
     """The sparse depth map that a LiDAR scan gives in a camera.
 
     Of several points in one pixel one stays: the nearest, or the one measured closest in time to the image,
-    that with the smallest ``abs(capture_times(scan))`` (Eigen et al. 2014, section 4.2). Scanner and camera
+    that with the smallest ``abs(capture_times(scan))`` (Eigen et al. 2014, text on KITTI). Scanner and camera
     are not in one place: seen from the camera, a far point may lie behind a near one that the scanner passed
     earlier or later. In a smaller image more points share a pixel.
 

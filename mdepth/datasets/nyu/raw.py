@@ -127,7 +127,7 @@ def pair_raw(names: Iterable[str]) -> list[tuple[str, str]]:
     Raises:
         DataError: there are depth frames, but no image.
 
-    Source: Eigen et al. 2014, section 4.1.
+    Source: Eigen et al. 2014, text on NYU.
 
     Example:
         >>> pair_raw(["r-10.0-1.ppm", "r-10.1-2.ppm", "d-10.02-3.pgm", "d-10.09-4.pgm", "d-10.12-5.pgm"])
