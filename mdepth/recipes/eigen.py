@@ -49,7 +49,7 @@ from mdepth.recipes.eigen_settings import (
     seeds,
     settings,
 )
-from mdepth.recipes.parts import Schedule, bend_table, display, edge_table, score
+from mdepth.recipes.parts import Schedule, bend_table, display, edge_table, score, thinned
 from mdepth.recipes.pretext import pretrain
 from mdepth.shapes import Tensor
 from mdepth.train import History, Step, fit, step_seed
@@ -170,6 +170,7 @@ def run(
         network.eval()
         rivals = {"coarse": coarse.predict}
         metrics = score(network, train, test, settings.protocol, rivals=rivals, metrics=PRINTED)
+        metrics |= {key: thinned(table) for key, table in metrics.items() if "@mean" in key}
         for name, measure in (("edges", edges), ("bends", bends)):
             metrics |= {name: measure(network, test), f"{name}@coarse": measure(coarse, test)}
         (fine, ids), (before, _) = display(network, test, 4), display(coarse, test, 4)

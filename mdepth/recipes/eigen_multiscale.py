@@ -32,7 +32,7 @@ from mdepth.recipes import Outcome
 from mdepth.recipes.eigen_data import Batches, datasets, mean_log_depth
 from mdepth.recipes.eigen_paper import PRINTED
 from mdepth.recipes.eigen_settings import Multiscale
-from mdepth.recipes.parts import BASELINE_IMAGES, Schedule, display, score, take
+from mdepth.recipes.parts import BASELINE_IMAGES, Schedule, display, score, take, thinned
 from mdepth.shapes import Tensor
 from mdepth.train import History, fit, step_seed
 
@@ -193,13 +193,7 @@ def scores(
         found = {f"labels{name}": part.predict_labels for name, part in networks.items()}
         found["labels@mode-map"] = most_frequent_baseline(train, classes, limit=BASELINE_IMAGES)
         metrics |= {key: score_labels(answer, test, classes) for key, answer in found.items()}
-    return {key: table if key == protocol else _thinned(table) for key, table in metrics.items()}
-
-
-def _thinned(table: dict[str, Any]) -> dict[str, Any]:
-    """Scores whose numbers image by image are of the first metric alone: a record is small."""
-    name = next(iter(table["per_image"]))
-    return table | {"per_image": {name: table["per_image"][name]}}
+    return {key: table if key == protocol else thinned(table) for key, table in metrics.items()}
 
 
 @torch.no_grad()
