@@ -142,11 +142,13 @@ def reference_results(layout: Layout) -> dict[str, Any]:
 
 
 def _mean_over_seeds(metrics: list[dict]) -> dict[str, dict[str, float]]:
+    """Mean of every metric; none of one that a seed has no number for (nothing to divide by)."""
     means: dict[str, dict[str, float]] = {}
     for protocol in metrics[0]:
         for metric in metrics[0][protocol]["mean"]:
             values = [seed[protocol]["mean"][metric] for seed in metrics if protocol in seed]
-            means.setdefault(protocol, {})[metric] = statistics.fmean(values)
+            if None not in values:
+                means.setdefault(protocol, {})[metric] = statistics.fmean(values)
     return means
 
 

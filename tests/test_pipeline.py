@@ -300,10 +300,11 @@ def test_means_and_provenance_of_reference_records(tmp_path: Path) -> None:
     for seed, error in enumerate((0.25, 0.75)):
         place = tmp_path / "results" / "laptop" / "eigen" / "coarse" / f"seed{seed}"
         place.mkdir(parents=True)
-        (place / "metrics.json").write_text(json.dumps({"worlds": {"mean": {"rmse": error}}}))
+        mean = {"rmse": error, "edge_precision": error if seed else None}  # a seed that draws no edge
+        (place / "metrics.json").write_text(json.dumps({"worlds": {"mean": mean}}))
         (place / "run.json").write_text(json.dumps({"seed": seed, "commit": "abcdefghi", "seconds": 30}))
     found = pages.reference_results(layout.Layout(tmp_path))
-    assert found["eigen"]["coarse"]["worlds"]["rmse"] == 0.5
+    assert found["eigen"]["coarse"]["worlds"] == {"rmse": 0.5}
     assert found["records"]["eigen"]["coarse"] == "seeds 0, 1; commit abcdefg; torch ?; 1.0 min"
 
 
