@@ -411,6 +411,12 @@ def test_normals_and_parts_of_a_network_are_read_from_its_record(tmp_path: Path)
     assert [line[0] for line in depth if "baseline" in line[0]][-1] == "Mean depth map (baseline)"
 
 
+def test_what_the_source_leaves_out_cannot_be_made_and_says_why() -> None:
+    (row,) = (row for row in ledger.rows(["eigen"]) if row.id == "eigen.training.pretrain-top5.value")
+    assert row.verdict == "cannot"
+    assert "AlexNet fits none" in row.why
+
+
 def test_a_line_without_printed_numbers_shows_ours_alone() -> None:
     lines = [line for line in ledger.view("eigen.table1").lines(this_build=False) if "λ = 0" in line[0]]
     ((_, kind, *cells),) = lines

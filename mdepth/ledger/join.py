@@ -195,11 +195,11 @@ def _settled(line: Line, column: Column, cell: Cell) -> tuple[str, str] | None:
     """Verdict and reason of a number that nothing of ours can stand beside."""
     if line.method == "other":
         return "reported only", "another method's number"
+    if line.cannot:
+        return "cannot", line.cannot
     if column.kind == "setting":
         return "reported only", "a choice of the authors, not a result"
-    if cell.printed == "?":
-        return "cannot", "the printed number is not known"
-    return ("cannot", line.cannot) if line.cannot else None
+    return ("cannot", "the printed number is not known") if cell.printed == "?" else None
 
 
 def _measured(
