@@ -85,7 +85,7 @@ CLAIMS = (
             )
             for kind, when in (
                 ("rooms", "chosen after a first look at these runs"),
-                ("roads", "fixed before these runs"),
+                ("roads", "fixed before these runs were scored so"),
             )
         ),
         Claim(
