@@ -13,6 +13,11 @@ multiplies the loss by 1/0.45723134^2: a matter of the recipe, not of the loss.
 
 Then the three losses of Eigen and Fergus (2015), for depth, normals and labels. They too leave the reduction
 of a batch open: here every image counts alike, by the mean over what is valid in it.
+
+Last the losses in metres that Laina et al. (2016) compare, the mean square and their reverse Huber loss, and
+the mean absolute error inside the latter. Here every valid pixel of the batch counts alike, since the
+threshold of the reverse Huber loss is one number for the batch; that only valid pixels decide on it is our
+reading.
 """
 
 import torch
@@ -22,8 +27,8 @@ from mdepth.image import forward_differences
 from mdepth.shapes import Depth, Float, Int, Tensor, Valid, check_same_shape
 
 __all__ = [
-    "label_loss", "log_l2_loss", "normals_loss", "scale_invariant_error", "scale_invariant_gradient_loss",
-    "scale_invariant_loss",
+    "berhu_loss", "l1_loss", "l2_loss", "label_loss", "log_l2_loss", "normals_loss", "scale_invariant_error",
+    "scale_invariant_gradient_loss", "scale_invariant_loss",
 ]  # fmt: skip
 
 MAX_PAIRS = 4096
@@ -226,6 +231,85 @@ def label_loss(
         raise ValueError(f"valid labels must be 0 to {classes - 1}, got {found}; take others out of valid")
     entropy = functional.cross_entropy(logits, labels[:, 0], reduction="none")[:, None]
     return _mean_over_images(entropy, valid)
+
+
+def l1_loss(prediction: Depth, target: Depth, valid: Valid) -> Float[Tensor, ""]:
+    r"""Mean absolute error in metres.
+
+    .. math:: \frac1n \sum_i |\hat z_i - z_i|
+
+    over the n valid pixels of the whole batch, prediction less truth. Every pixel pulls with the same slope,
+    however wrong it is. A batch without valid pixels gives 0 with zero gradient; what lies outside ``valid``
+    may be anything.
+
+    Source: the inner part of Laina et al.'s loss (2016), :func:`berhu_loss`.
+
+    Example:
+        >>> prediction, target = torch.tensor([[[[1.5, 6.0]]]]), torch.ones(1, 1, 1, 2)
+        >>> l1_loss(prediction, target, target > 0).item()
+        2.75
+    """
+    return _absolute_errors(prediction, target, valid).sum() / valid.sum().clamp(min=1)
+
+
+def l2_loss(prediction: Depth, target: Depth, valid: Valid) -> Float[Tensor, ""]:
+    r"""Mean squared error in square metres, without a factor of one half.
+
+    .. math:: \frac1n \sum_i (\hat z_i - z_i)^2
+
+    over the n valid pixels of the whole batch. A pixel pulls in proportion to its error, so what is nearly
+    right hardly pulls at all. Edge cases as in :func:`l1_loss`.
+
+    Source: what Laina et al. 2016 compare their loss with.
+
+    Example:
+        >>> prediction, target = torch.tensor([[[[1.5, 6.0]]]]), torch.ones(1, 1, 1, 2)
+        >>> l2_loss(prediction, target, target > 0).item()
+        12.625
+    """
+    return _absolute_errors(prediction, target, valid).square().sum() / valid.sum().clamp(min=1)
+
+
+def berhu_loss(prediction: Depth, target: Depth, valid: Valid, share: float = 0.2) -> Float[Tensor, ""]:
+    r"""The reverse Huber loss, "berHu", in metres: absolute errors up to c, squares above.
+
+    .. math:: \mathcal B(x) = \begin{cases} |x| & |x| \le c \\ (x^2 + c^2) / (2c) & |x| > c \end{cases}
+        \qquad c = \frac15 \max_i |x_i|
+
+    with x = prediction - target, chosen for every pixel by itself; then the mean over the n valid pixels of
+    the whole batch. Value and slope agree at c: c and 1. Huber's loss is the other way round, square inside
+    and straight outside, so that large errors weigh less than under L2; here they weigh more than under L1,
+    while small ones pull as hard as under L1.
+
+    c is ``share`` of the largest valid error of the whole batch, and a constant to the gradient. So the loss
+    scales with the errors, and with 1/5 the largest one costs 13 c, 2.6 times itself; ``share`` = 1 is
+    :func:`l1_loss`. Without valid pixels, or where all errors are 0: 0 with zero gradient. What lies outside
+    ``valid`` may be anything.
+
+    Raises:
+        ValueError: ``share`` is not above 0.
+
+    Source: Laina et al. 2016, text on the loss. Whether invalid pixels take part in their c is not known.
+
+    Example:
+        >>> prediction, target = torch.tensor([[[[1.5, 6.0]]]]), torch.ones(1, 1, 1, 2)
+        >>> berhu_loss(prediction, target, target > 0).item()  # c = 1: (0.5 + 13) / 2
+        6.75
+    """
+    if share <= 0:
+        raise ValueError(f"share must be above 0, got {share}; the paper has 0.2")
+    errors = _absolute_errors(prediction, target, valid)
+    c = share * errors.detach().max()
+    c = torch.where(c > 0, c, 1.0)  # all errors are 0: any c will do that can be divided by
+    values = torch.where(errors <= c, errors, (errors.square() + c.square()) / (2 * c))
+    return values.sum() / valid.sum().clamp(min=1)
+
+
+def _absolute_errors(prediction: Depth, target: Depth, valid: Valid) -> Depth:
+    """|prediction - target| in float32 at least, 0 where not valid."""
+    check_same_shape(prediction=prediction, target=target, valid=valid)
+    common = torch.promote_types(torch.promote_types(prediction.dtype, target.dtype), torch.float32)
+    return torch.where(valid, prediction.to(common) - target.to(common), 0.0).abs()
 
 
 def _masked_mean(values: Depth, counted: Valid) -> Float[Tensor, " B"]:

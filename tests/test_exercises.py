@@ -60,6 +60,8 @@ def test_hints_tell_mistakes_apart(name: str) -> None:
         ("eigen.zoomed", (3.2, -0.22314)),
         ("eigen.opinions", (2.4975124, 2.5024876)),
         ("eigen.enlarged_size", (7 + 4 * 13, 7 + 4 * 18)),
+        ("laina.kernels", (3 * 3, 2 * 3, 3 * 2, 2 * 2)),
+        ("laina.output_size", (16 * math.ceil(480 / 32), 16 * math.ceil(640 / 32))),
     ],
 )
 def test_answers_worked_out_by_hand(name: str, answer) -> None:
@@ -103,7 +105,13 @@ def test_functions_worked_out_by_hand() -> None:
         ]
         return sum(within) / sum(valid.tolist())
 
+    def berhu(differences, valid):
+        sizes = [abs(x) for x, v in zip(differences.tolist(), valid.tolist(), strict=True) if v]
+        c = max(sizes) / 5
+        return sum(x if x <= c else (x * x + c * c) / (2 * c) for x in sizes) / len(sizes)
+
     answers = {
+        "laina.berhu": berhu,
         "eigen.scale_invariant": error,
         "eigen.aligning_scale": scale,
         "metrics.delta": delta,
@@ -119,6 +127,14 @@ def test_functions_worked_out_by_hand() -> None:
     }
     for name, answer in answers.items():
         assert check(name, answer).right, check(name, answer)
+
+
+def test_the_taps_of_the_four_kernels_are_those_that_meet_a_value() -> None:
+    unpooled = torch.zeros(1, 1, 12, 12)
+    unpooled[..., ::2, ::2] = 1
+    met = torch.nn.functional.conv2d(unpooled, torch.ones(1, 1, 5, 5), padding=2)[0, 0]
+    counts = met[4, 4], met[5, 4], met[4, 5], met[5, 5]  # A, B, C, D
+    assert check("laina.kernels", tuple(int(count) for count in counts)).right
 
 
 @pytest.mark.parametrize("answer", [None, (None, None), (2.0, None), [None]])

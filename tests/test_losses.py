@@ -1,5 +1,5 @@
 """The scale-invariant error: its three forms, the identities of the paper, masks, batches and gradients; then
-the three losses of 2015.
+the three losses of 2015, and those in metres of 2016.
 """
 
 import math
@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from mdepth import losses, metrics
 from mdepth.losses import (
+    berhu_loss,
+    l1_loss,
+    l2_loss,
     label_loss,
     log_l2_loss,
     normals_loss,
@@ -355,3 +358,160 @@ def test_bad_arguments_of_2015_are_named(generator):
         normals_loss(prediction, target, valid[..., :-1])
     with pytest.raises(Exception, match=r"(?s)target"):
         normals_loss(prediction, target[:1], valid)
+
+
+# --- Laina et al. 2016: absolute, squared and reverse Huber, in metres
+
+
+METRES = {"l1": l1_loss, "l2": l2_loss, "berhu": berhu_loss}
+each_in_metres = pytest.mark.parametrize("loss", METRES.values(), ids=METRES)
+
+
+def depths(generator, shape=(3, 1, 4, 5), share=0.7):
+    """Random depths in metres and a mask, in float64."""
+    target = 1 + 9 * torch.rand(shape, generator=generator, dtype=torch.float64)
+    prediction = target + torch.randn(shape, generator=generator, dtype=torch.float64)
+    return prediction, target, torch.rand(shape, generator=generator) < share
+
+
+def berhu_of(x: float) -> float:
+    """What one pixel with error x costs where c is 1: three pixels, the largest error is 5, one is 0."""
+    return 3 * berhu_loss(*row(5, x, 0)).item() - 13
+
+
+def test_losses_in_metres_by_hand():
+    """Errors 3, 4, 0 and -1, the last not valid."""
+    errors = grid((3, -4, 0), (None, None, None))
+    errors[0][..., 1, 0] = -1
+    assert l1_loss(*errors).item() == pytest.approx(7 / 3)
+    assert l2_loss(*errors).item() == pytest.approx(25 / 3)
+    c = 0.8
+    assert berhu_loss(*errors).item() == pytest.approx(((9 + c * c) / (2 * c) + 13 * c) / 3)
+
+
+def test_every_pixel_chooses_its_part_by_itself():
+    for x, expected in ((0.25, 0.25), (-0.25, 0.25), (1, 1), (-1, 1), (2, 2.5), (-3, 5), (5, 13)):
+        assert berhu_of(x) == pytest.approx(expected)
+
+
+def test_both_parts_meet_at_c_with_slope_1():
+    step = 1e-6
+    below, above = berhu_of(1 - step), berhu_of(1 + step)
+    assert below == pytest.approx(1, abs=2 * step)
+    assert above == pytest.approx(1, abs=2 * step)
+    assert (1 - below) / step == pytest.approx(1, abs=1e-4)
+    assert (above - 1) / step == pytest.approx(1, abs=1e-4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(-1000, 1000), min_size=1, max_size=8), st.floats(0.01, 100))
+def test_berhu_scales_with_its_errors_and_lies_between(centimetres, scale):
+    errors, target, valid = row(*(value / 100 for value in centimetres))
+    cost = berhu_loss(errors, target, valid).item()
+    assert berhu_loss(scale * errors, target, valid).item() == pytest.approx(scale * cost)
+    l1 = l1_loss(errors, target, valid).item()
+    assert l1 * (1 - 1e-12) <= cost <= 2.6 * l1 * (1 + 1e-12)
+    assert berhu_loss(errors, target, valid, share=1.0).item() == pytest.approx(l1)
+
+
+def test_the_largest_error_costs_13_c():
+    for x in (-5.0, 0.3):
+        assert berhu_loss(*row(x)).item() == pytest.approx(2.6 * abs(x))
+
+
+def test_the_gradient_of_berhu_takes_c_for_a_constant(generator):
+    """1/n times the sign up to c and x/c above: nothing flows through the largest error into c."""
+    prediction, target, valid = depths(generator)
+    berhu_loss(prediction.requires_grad_(), target, valid).backward()
+    x = torch.where(valid, (prediction - target).detach(), 0.0)
+    c = 0.2 * x.abs().max()
+    assert (x.abs() > c).any()
+    assert ((x.abs() < c) & valid).any()
+    slope = torch.where(x.abs() <= c, x.sign(), x / c)
+    torch.testing.assert_close(prediction.grad, slope / valid.sum())
+
+
+@pytest.mark.parametrize("loss", [l1_loss, l2_loss])
+def test_gradients_in_metres(loss, generator):
+    prediction, target, valid = depths(generator)
+    valid[1] = False
+    assert torch.autograd.gradcheck(lambda p: loss(p, target, valid), prediction.requires_grad_())
+
+
+def test_c_is_one_number_for_the_batch(generator):
+    prediction, target, valid = depths(generator)
+    prediction[0] += 20
+    alone = [berhu_loss(*(x[i : i + 1] for x in (prediction, target, valid))) for i in range(3)]
+    weights = valid.sum(dim=(1, 2, 3))
+    together = (torch.stack(alone) * weights).sum() / weights.sum()
+    assert berhu_loss(prediction, target, valid) < 0.99 * together  # more is below the largest c
+    swapped = berhu_loss(prediction.flip(0), target.flip(0), valid.flip(0))
+    torch.testing.assert_close(berhu_loss(prediction, target, valid), swapped)
+
+
+@each_in_metres
+def test_pixels_count_alike_wherever_they_are(loss, generator):
+    prediction, target, valid = depths(generator)
+    assert len(valid.sum(dim=(1, 2, 3)).unique()) > 1
+    chosen = [x[valid].reshape(1, 1, 1, -1) for x in (prediction, target, valid)]
+    torch.testing.assert_close(loss(prediction, target, valid), loss(*chosen))
+    empty = [torch.cat([x, y]) for x, y in zip(chosen, (c.clone() for c in chosen), strict=True)]
+    empty[2][1] = False
+    torch.testing.assert_close(loss(*empty), loss(*chosen))
+
+
+@each_in_metres
+@pytest.mark.parametrize("case", ["nothing valid", "nothing wrong"])
+def test_in_metres_zero_with_zero_gradient(loss, case, generator):
+    prediction, target, valid = depths(generator)
+    if case == "nothing valid":
+        valid[:] = False
+    else:
+        prediction = target.clone()
+    for number in (torch.float32, torch.float64):
+        p = prediction.to(number).requires_grad_()
+        value = loss(p, target.to(number), valid)
+        assert value.item() == 0
+        value.backward()
+        assert p.grad.eq(0).all()
+
+
+@each_in_metres
+@pytest.mark.parametrize("garbage", [math.nan, math.inf, -math.inf, 0.0, 1e30])
+def test_garbage_under_the_mask_in_metres_changes_neither_value_nor_gradient(loss, garbage, generator):
+    prediction, target, valid = depths(generator)
+    gradients, values = [], []
+    for p, t in (
+        (prediction, target),
+        (torch.where(valid, prediction, garbage), target),
+        (prediction, torch.where(valid, target, garbage)),
+    ):
+        p = p.clone().requires_grad_()
+        values.append(loss(p, t, valid))
+        values[-1].backward()
+        gradients.append(p.grad)
+    for value, gradient in zip(values[1:], gradients[1:], strict=True):
+        assert torch.equal(value, values[0])
+        assert torch.equal(gradient, gradients[0])
+    assert gradients[0][~valid].eq(0).all()
+    assert gradients[0][valid].ne(0).all()
+
+
+@each_in_metres
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_in_metres_is_summed_in_single(loss, dtype, generator):
+    target = (1 + 9 * torch.rand((1, 1, 300, 300), generator=generator)).to(dtype)
+    prediction, valid = target + 0.5, torch.ones_like(target, dtype=torch.bool)
+    found = loss(prediction, target, valid)
+    torch.testing.assert_close(found, loss(prediction.float(), target.float(), valid))
+
+
+def test_bad_arguments_in_metres_are_named():
+    with pytest.raises(ValueError, match="share must be above 0, got 0"):
+        berhu_loss(*row(1, 2), share=0.0)
+    map_ = torch.ones(2, 1, 3, 3)
+    for loss in METRES.values():
+        with pytest.raises(Exception, match=r"(?s)target"):
+            loss(map_, map_[:, 0], map_ > 0)
+        with pytest.raises(Exception, match=r"(?s)valid"):
+            loss(map_, map_, map_[..., :-1] > 0)
