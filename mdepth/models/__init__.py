@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mdepth.models import eigen, eigen_local, eigen_multiscale
+from mdepth.models import eigen, eigen_local, eigen_multiscale, laina
 from mdepth.models.contract import DepthNetwork, Layer, count_parameters, layer_sizes
 
 __all__ = ["MODELS", "DepthNetwork", "Entry", "Layer", "build", "count_parameters", "layer_sizes", "names"]
@@ -90,6 +90,53 @@ MODELS: dict[str, Entry] = {
         partial(eigen_local.EigenLocal, eigen_local.ROOMS),
         "eigen",
         "small network of harmonised local predictions, synthetic rooms",
+    ),
+    "laina-alexnet-fc": Entry(
+        partial(laina.LainaFC, laina.ALEXNET), "laina", "AlexNet and two fully connected layers"
+    ),
+    "laina-alexnet-upconv": Entry(
+        partial(laina.Laina, laina.ALEXNET, decoder="upconv"), "laina", "AlexNet and up-convolutions"
+    ),
+    "laina-vgg16-upconv": Entry(
+        partial(laina.Laina, laina.VGG, decoder="upconv"), "laina", "VGG-16 and up-convolutions"
+    ),
+    "laina-resnet50-fc": Entry(
+        partial(laina.LainaFC, laina.RESNET50), "laina", "ResNet-50 and one fully connected layer"
+    ),
+    "laina-resnet50-deconv": Entry(
+        partial(laina.Laina, laina.RESNET50, decoder="deconv"), "laina", "ResNet-50 and deconvolutions"
+    ),
+    "laina-resnet50-upconv": Entry(
+        partial(laina.Laina, laina.RESNET50, decoder="upconv"), "laina", "ResNet-50 and up-convolutions"
+    ),
+    "laina-resnet50-upproj": Entry(
+        partial(laina.Laina, laina.RESNET50, decoder="upproj"),
+        "laina",
+        "ResNet-50 and up-projections, the paper's network",
+    ),
+    "laina-resnet50-upconv-fast": Entry(
+        partial(laina.Laina, laina.RESNET50, decoder="upconv", fast=True),
+        "laina",
+        "the same up-convolutions without products with zero",
+    ),
+    "laina-resnet50-upproj-fast": Entry(
+        partial(laina.Laina, laina.RESNET50, decoder="upproj", fast=True),
+        "laina",
+        "the same up-projections without products with zero",
+    ),
+    "laina-resnet18-fc-rooms": Entry(
+        partial(laina.LainaFC, laina.ROOMS), "laina", "small, fully connected, synthetic rooms"
+    ),
+    "laina-resnet18-deconv-rooms": Entry(
+        partial(laina.Laina, laina.ROOMS, decoder="deconv"), "laina", "small, deconvolutions, synthetic rooms"
+    ),
+    "laina-resnet18-upconv-rooms": Entry(
+        partial(laina.Laina, laina.ROOMS, decoder="upconv"),
+        "laina",
+        "small, up-convolutions, synthetic rooms",
+    ),
+    "laina-resnet18-upproj-rooms": Entry(
+        partial(laina.Laina, laina.ROOMS, decoder="upproj"), "laina", "small, up-projections, synthetic rooms"
     ),
 }
 
