@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from mdepth.shapes import Depth, Float, Image, Tensor
 
-__all__ = ["Box", "DepthNetwork", "Layer", "Native", "count_parameters", "layer_sizes"]
+__all__ = ["Box", "DepthNetwork", "Layer", "Native", "count_parameters", "evaluating", "layer_sizes"]
 
 Native = Literal["log_depth", "sigmoid", "inverse_depth", "depth"]
 Box = tuple[int, int, int, int]  # top, bottom, left, right; bottom and right are exclusive, as in a slice
@@ -121,7 +121,7 @@ class DepthNetwork(nn.Module):
             >>> build("eigen-coarse-rooms").predict(torch.rand(2, 3, 48, 64)).shape
             torch.Size([2, 1, 48, 64])
         """
-        with _evaluating(self):
+        with evaluating(self):
             depth = self.to_depth(self(self.prepare(image))).clamp(*self.depth_range)
         return self._place(depth, image.shape[-2], image.shape[-1]).to(image.device, image.dtype)
 
@@ -137,7 +137,7 @@ class DepthNetwork(nn.Module):
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(module: nn.Module) -> Iterator[None]:
     """Evaluation mode for a while; then every part is back in its own mode, frozen ones included."""
     modes = {part: part.training for part in module.modules()}
     module.eval()
@@ -204,7 +204,7 @@ def layer_sizes(network: DepthNetwork) -> list[Layer]:
     ]
     parameter = next(network.parameters())
     try:
-        with torch.no_grad(), _evaluating(network):
+        with torch.no_grad(), evaluating(network):
             network(torch.zeros(1, 3, *network.input_size, device=parameter.device, dtype=parameter.dtype))
     finally:
         for handle in handles:

@@ -40,7 +40,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mdepth.models.contract import DepthNetwork, Native, _evaluating
+from mdepth.models.contract import DepthNetwork, Native, evaluating
 from mdepth.shapes import Float, Image, Int, Tensor
 
 __all__ = ["ALEXNET", "ROOMS", "VGG", "EigenMultiscale", "MultiscaleSize", "Scale1", "enlarge_bilinear"]
@@ -331,7 +331,7 @@ class EigenMultiscale(DepthNetwork):
     @torch.no_grad()
     def _placed(self, image: Tensor, task: str) -> Float[Tensor, "B C H W"]:
         """A task's answer where it belongs in the image, channel by channel as ``predict`` does."""
-        with _evaluating(self):
+        with evaluating(self):
             answer = self.outputs(self.prepare(image), (task,))[task]
         flat = self._place(answer.flatten(0, 1)[:, None], image.shape[-2], image.shape[-1])
         return flat.unflatten(0, answer.shape[:2])[:, :, 0].to(image.device, image.dtype)

@@ -23,6 +23,7 @@ from mdepth.datasets.sample import collate
 from mdepth.datasets.transforms import resize
 from mdepth.losses import scale_invariant_loss
 from mdepth.models import DepthNetwork, build
+from mdepth.models.contract import evaluating
 from mdepth.models.eigen import EigenCoarse, EigenFine
 from mdepth.recipes import Outcome, eigen_local, eigen_multiscale
 from mdepth.recipes.eigen_data import (
@@ -265,7 +266,8 @@ def at_targets(network: DepthNetwork, test: Any) -> tuple[Tensor, Tensor, Tensor
             sample = resize(sample, *network.image_size)
         seen = (..., slice(row, row + rows), slice(column, column + columns))
         log_depth, valid = targets(network, sample["depth"][seen], sample["valid"][seen])
-        prediction = network.to_depth(network(network.prepare(sample["image"])))
+        with evaluating(network):
+            prediction = network.to_depth(network(network.prepare(sample["image"])))
         maps.append((prediction, log_depth.exp(), valid))
         ids.append(test[index]["id"])
     prediction, truth, known = (torch.cat(each) for each in zip(*maps, strict=True))

@@ -315,6 +315,16 @@ def test_edges_are_measured_at_the_networks_own_resolution(cache: Path) -> None:
     assert flat["n_images"] == 3
 
 
+def test_edges_are_those_of_a_network_in_use(cache: Path) -> None:
+    """Dropout is off while edges are measured, and on again afterwards where it was on."""
+    dataset = load(World("rooms", "test", scenes=2), cache=cache)
+    network = build("eigen-fine-rooms")
+    first, second = (eigen.at_targets(network, dataset)[0] for _ in range(2))
+    assert torch.equal(first, second)
+    assert network.training
+    assert network.coarse.training
+
+
 def test_pooled_edges_count_every_image_alone() -> None:
     """The second image's edge lies at the seam between the two; pooling must not find it there."""
     step = torch.where(torch.arange(6) < 3, 1.0, 3.0).expand(1, 1, 6, 6)
