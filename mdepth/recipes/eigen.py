@@ -260,15 +260,15 @@ def at_targets(network: DepthNetwork, test: Any) -> tuple[Tensor, Tensor, Tensor
     """
     maps, ids = [], []
     (row, column), (rows, columns) = network.crop_offset(), network.input_size
-    for index in range(len(test)):
-        sample = collate([test[index]])
-        if sample["image"].shape[-2:] != network.image_size:
-            sample = resize(sample, *network.image_size)
-        seen = (..., slice(row, row + rows), slice(column, column + columns))
-        log_depth, valid = targets(network, sample["depth"][seen], sample["valid"][seen])
-        with evaluating(network):
+    seen = (..., slice(row, row + rows), slice(column, column + columns))
+    with evaluating(network):
+        for index in range(len(test)):
+            sample = collate([test[index]])
+            ids += sample["id"]
+            if sample["image"].shape[-2:] != network.image_size:
+                sample = resize(sample, *network.image_size)
+            log_depth, valid = targets(network, sample["depth"][seen], sample["valid"][seen])
             prediction = network.to_depth(network(network.prepare(sample["image"])))
-        maps.append((prediction, log_depth.exp(), valid))
-        ids.append(test[index]["id"])
+            maps.append((prediction, log_depth.exp(), valid))
     prediction, truth, known = (torch.cat(each) for each in zip(*maps, strict=True))
     return prediction, truth, known, ids
