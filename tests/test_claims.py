@@ -72,6 +72,29 @@ def judged(claim: Claim, folder: Path) -> ClaimRow:
 
 
 @pytest.mark.parametrize(
+    ("effects", "word"),
+    [
+        ([0.010, -0.012, 0.005], "holds"),
+        ([-0.090, 0.080, 0.010], "inconclusive"),  # alike on average, and far from it one by one
+        ([0.50, 0.52, 0.51], "does not hold"),
+        ([-0.50, -0.52, -0.51], "does not hold"),
+        ([0.01, 0.01], "inconclusive"),
+    ],
+)
+def test_sameness_needs_an_interval_between_the_borders(effects: list[float], word: str) -> None:
+    assert decide(effects, 0.1, same=True)[0] == word
+
+
+def test_a_claim_of_sameness_is_judged_so(tmp_path: Path) -> None:
+    for seed, value in enumerate((0.101, 0.099, 0.100)):
+        write(tmp_path, "coarse", seed, {"worlds": value, "worlds@mean-map": 0.1})
+    row = judged(replace(CLAIM, direction="same"), tmp_path)
+    assert (row.verdict, row.expression.endswith("same")) == ("holds", True)
+    assert "lies within the smallest effect of interest" in row.why
+    assert judged(replace(CLAIM, direction="lower"), tmp_path).verdict == "does not hold"
+
+
+@pytest.mark.parametrize(
     ("effects", "smallest", "word"),
     [
         ([0.50, 0.52, 0.51], 0.1, "holds"),

@@ -210,6 +210,9 @@ def make3d(dataset: Samples, root: Path | str, *, overwrite: bool = False) -> Pa
     """Write the official Make3D layout: ``img-<name>.png`` and ``depth_sph_corr-<name>.mat`` with
     ``Position3DGrid`` (55, 305, 4).
 
+    The official photographs are ``.jpg``; ``.png`` loses nothing, and ``Make3D`` reads both. All files lie in
+    one folder, without the official split.
+
     The grid takes the depth at the centres of its cells: x, y, z of the point, and z again as the laser's
     distance. What lies beyond the laser's reach of 81 m becomes unknown (0).
 

@@ -1,15 +1,21 @@
 """Make3D (Saxena et al., PAMI 2009): tall photographs with a coarse grid of laser depths.
 
 The official layout pairs ``img-<name>.jpg`` (2272 rows, 1704 columns) with ``depth_sph_corr-<name>.mat``,
-whose ``Position3DGrid`` (55, 305, 4) holds the laser distance in its fourth channel. A second layout
+whose ``Position3DGrid`` (55, 305, 4) holds the laser distance in its fourth channel. The official split is by
+folder, as the four archives unpack: 400 photographs for training in ``Train400Img`` with their grids in
+``Train400Depth``, 134 for the test in ``Test134`` with theirs in ``Gridlaserdata``. A second layout
 (``img.png``, a 16-bit ``depth.png`` of 55x305, ``info.mat`` with the bounds that 0 and 65535 stand for) is
 read by ``BoundedDepth``.
 
 Each of the 55x305 measurements is written to the one pixel at the centre of its cell and nothing is invented
 in between, so that scores are taken over exactly the measurements; ``dense=True`` fills each cell for looking
-and training. The usual evaluation keeps the central rows (half the width: 2:1) and the central 21 rows of the
-grid, and depth below 70 m. It lays 21 rows that measure 867 pixels over a crop of 852: at the upper and lower
-end a measurement sits up to 7 pixels from where it was taken.
+and training. Two evaluations are in use:
+
+* That of Laina et al. 2016 takes the whole photograph at 460 x 345 and a grid whose cells are filled, below
+  70 m (criterion C1) or all of it (C2): ``LainaMake3D``.
+* That of Monodepth2 keeps the central rows (half the width: 2:1) and the central 21 rows of the grid, and
+  depth below 70 m. It lays 21 rows that measure 867 pixels over a crop of 852: at the upper and lower end a
+  measurement sits up to 7 pixels from where it was taken.
 
 Source: the protocol of Monodepth2 as its author described it; Laina et al.'s evaluateMake3D.
 """
@@ -24,13 +30,16 @@ import torch
 from mdepth.datasets.files import read_codes, read_image, read_matlab, require_files, walk
 from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
 from mdepth.datasets.transforms import center_crop
+from mdepth.image import resize
 from mdepth.shapes import DataError, Float, Tensor
 
-__all__ = ["CENTRAL_ROWS", "GRID", "BoundedDepth", "Make3D"]
+__all__ = ["CENTRAL_ROWS", "GRID", "SPLITS", "BoundedDepth", "LainaMake3D", "Make3D", "home"]
 
 GRID = (55, 305)
 CENTRAL_ROWS = 21  # of the grid, for the central crop
 RANGE = 81.0  # m, the laser's reach
+SPLITS = {"train": ("Train400Img", "Train400Depth"), "test": ("Test134", "Gridlaserdata")}
+"""The folders of a split's photographs and of its grids."""
 # The data set gives no calibration. Its toolbox assumes this share of the image's width and height for one
 # focal length.
 _WIDTH_PER_FOCAL, _HEIGHT_PER_FOCAL = 0.70783777, 0.946584169
@@ -46,6 +55,9 @@ def approximate_K(height: int, width: int) -> Float[Tensor, "3 3"]:
 def spread(grid: np.ndarray, height: int, width: int, *, dense: bool = False) -> Float[Tensor, "1 H W"]:
     """A grid of depths on an image's pixels: each value at the centre of its cell, or over its whole cell.
 
+    A pixel belongs to the cell that holds its centre, so that filling is resizing by nearest (half-pixel
+    rule).
+
     Args:
         grid: (h, w) metres, 0 where unknown.
         height: rows of the image, at least h.
@@ -55,11 +67,13 @@ def spread(grid: np.ndarray, height: int, width: int, *, dense: bool = False) ->
     Example:
         >>> spread(np.array([[5.0, 7.0]]), 1, 6)
         tensor([[[0., 5., 0., 0., 7., 0.]]])
+        >>> spread(np.array([[5.0, 7.0, 9.0]]), 1, 4, dense=True)
+        tensor([[[5., 7., 7., 9.]]])
     """
     rows, columns = grid.shape
     if dense:
-        v = (np.arange(height) * rows) // height
-        u = (np.arange(width) * columns) // width
+        v = (2 * np.arange(height) + 1) * rows // (2 * height)
+        u = (2 * np.arange(width) + 1) * columns // (2 * width)
         return torch.from_numpy(grid[np.ix_(v, u)].astype(np.float32))[None]
     depth = torch.zeros(1, height, width)
     v = ((np.arange(rows) + 0.5) * height / rows).astype(int)
@@ -114,37 +128,33 @@ class _Photographs(DepthDataset):
 
 
 class Make3D(_Photographs):
-    """The official layout.
+    """The official layout; photographs are ``.jpg``, as in the archives, or ``.png``, as ``export.make3d``
+    writes them.
 
     Args:
         root: holds ``img-*.jpg`` and ``depth_sph_corr-*.mat``, in any subfolders.
         crop: keep only the central part of photograph and grid; protocols cut it themselves.
         dense: fill the grid's cells.
+        split: None for every photograph below ``root`` that there is; ``"train"`` or ``"test"`` for the
+            official split, whose two folders (``SPLITS``) must lie in ``root``, photograph and grid in pairs.
 
     Raises:
-        DataError: no photograph, a grid missing, malformed or of another shape.
+        DataError: a folder of the split missing, no photograph, two of one name, a grid without photograph
+            (where a split is named), a grid missing, malformed or of another shape.
+        ValueError: another split.
     """
 
     name = "make3d"
 
-    def __init__(self, root: Path | str, crop: bool = False, dense: bool = False) -> None:
-        root = Path(root).expanduser()
-        images = require_files(root, "**/img-*.*", "Make3D photographs")
-        grids = {
-            path.stem.removeprefix("depth_sph_corr-"): path
-            for place, *_ in walk(root)
-            for path in place.glob("depth_sph_corr-*.mat")
-        }
-        pairs = []
-        for image in images:
-            name = image.stem.removeprefix("img-")
-            if name not in grids:
-                raise DataError(
-                    f"{root}: depth_sph_corr-{name}.mat is missing, but {image.name} is there; unpack the "
-                    "depth archive too"
-                )
-            pairs.append((name, image, grids[name]))
-        super().__init__(pairs, crop, dense)
+    def __init__(
+        self, root: Path | str, crop: bool = False, dense: bool = False, split: str | None = None
+    ) -> None:
+        self.split = split
+        super().__init__(_pairs(*_places(Path(root).expanduser(), split)), crop, dense)
+
+    def describe(self) -> dict[str, Any]:
+        """Names, treatment and split."""
+        return {**super().describe(), "split": self.split}
 
     def read_grid(self, path: Path) -> np.ndarray:
         """The fourth channel of ``Position3DGrid``."""
@@ -156,6 +166,64 @@ class Make3D(_Photographs):
                 "it again"
             )
         return _checked(position[..., 3], path)
+
+
+def home(grids: Path) -> Path:
+    """The folder to open where grids were found in ``grids``: the one above, if it is a split's folder, for
+    the photographs are in another.
+
+    Example:
+        >>> home(Path("make3d/Gridlaserdata")).name, home(Path("make3d/mine")).name
+        ('make3d', 'mine')
+    """
+    return grids.parent if grids.name in {folder for _, folder in SPLITS.values()} else grids
+
+
+def _places(root: Path, split: str | None) -> tuple[Path, Path]:
+    """The folders to search for photographs and for grids."""
+    if split is None:
+        return root, root
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
+    photographs, grids = (root / folder for folder in SPLITS[split])
+    for folder in (photographs, grids):
+        if not folder.is_dir():
+            raise DataError(
+                f"{folder}: is not a folder; the {split} split is read from {photographs.name} (photographs) "
+                f"and {grids.name} (grids), side by side; unpack both archives there, or leave the split out"
+            )
+    return photographs, grids
+
+
+def _pairs(photographs: Path, grids: Path) -> list[tuple[str, Path, Path]]:
+    """(name, photograph, grid) of every photograph, in the order of the photographs' paths."""
+    images: dict[str, Path] = {}
+    for image in require_files(photographs, "**/img-*.*", "Make3D photographs"):
+        name = image.stem.removeprefix("img-")
+        if name in images:
+            raise DataError(
+                f"{image}: has the name of {images[name]}, and so one grid would belong to both; keep one of "
+                "them below this folder"
+            )
+        images[name] = image
+    found = {
+        path.stem.removeprefix("depth_sph_corr-"): path
+        for place, *_ in walk(grids)
+        for path in place.glob("depth_sph_corr-*.mat")
+    }
+    for name, image in images.items():
+        if name not in found:
+            raise DataError(
+                f"{grids}: depth_sph_corr-{name}.mat is missing, but {image.name} is there; unpack the "
+                "depth archive too"
+            )
+    alone = sorted(found.keys() - images.keys())
+    if alone and photographs != grids:
+        raise DataError(
+            f"{photographs}: img-{alone[0]}.jpg is missing, but its grid is in {grids.name} ({len(alone)} "
+            "such); unpack the archive of photographs again"
+        )
+    return [(name, image, found[name]) for name, image in images.items()]
 
 
 def _checked(grid: np.ndarray, path: Path) -> np.ndarray:
@@ -210,3 +278,72 @@ class BoundedDepth(_Photographs):
                 f"{path}: clips{{1}}.depth_bounds must rise, found {low:g} and {high:g}; get the file again"
             )
         return low, high
+
+
+class LainaMake3D(DepthDataset):
+    """Make3D as Laina et al. 2016 score and train on it: small photographs, and truth whose cells are filled.
+
+    Photograph and grid are resized by nearest, each in one step: a pixel takes the pixel or the cell that
+    holds its centre, as MATLAB's ``imresize(..., "nearest")`` does. No depth is invented, and every pixel has
+    one where its cell has.
+
+    * For **scoring** both come at 460 x 345 (rows x columns; photographs are tall), and no depth is masked:
+      the protocols ``make3d`` (C1: truth below 70 m) and ``make3d-c2`` (C2: all) do that. A measurement
+      counts as often as its cell has pixels: 8 or 9 rows by 1 or 2 columns.
+    * For **training** both come at half that, 230 x 173 (172.5 columns are rounded up), and truth beyond
+      70 m is masked; 70 m itself stays.
+
+    With the official files: ``LainaMake3D(Make3D(root, split="test"))`` and
+    ``LainaMake3D(Make3D(root, split="train"), training=True)``.
+
+    Where we differ: the script shows its network the photograph at 230 x 173, picked by nearest from the full
+    one; here ``predict`` of a network shrinks that of 460 x 345. Our reading: training resizes as the script
+    of the test does, and truth comes at the size of the input.
+
+    Args:
+        photographs: what to resize; its ``crop`` and ``dense`` play no part.
+        training: small and masked, for training.
+
+    Raises:
+        DataError: as the loader of the photographs, when an item is read.
+
+    Source: evaluateMake3D.m for sizes and resizing; the authors' answers for the mask in training.
+
+    Example:
+        >>> LainaMake3D.SCORED, LainaMake3D.TRAINED, LainaMake3D.FARTHEST
+        ((460, 345), (230, 173), 70.0)
+    """
+
+    name = "make3d-laina"
+    SCORED = (460, 345)
+    TRAINED = (230, 173)
+    FARTHEST = 70.0  # m
+
+    def __init__(self, photographs: Make3D | BoundedDepth, training: bool = False) -> None:
+        self.photographs, self.training = photographs, training
+
+    def __len__(self) -> int:
+        return len(self.photographs)
+
+    def __getitem__(self, index: int) -> Sample:
+        name, image_path, depth_path = self.photographs.pairs[self.item_index(index)]
+        height, width = self.TRAINED if self.training else self.SCORED
+        image = resize(read_image(image_path)[None], (height, width), mode="nearest")[0]
+        depth = spread(self.photographs.read_grid(depth_path), height, width, dense=True)
+        if self.training:
+            depth[depth > self.FARTHEST] = 0
+        K = approximate_K(height, width)
+        return make_sample(image, depth, K, id=f"make3d/{name}", scene=name)
+
+    def describe(self) -> dict[str, Any]:
+        """Whose photographs, which, and what they are prepared for."""
+        return {
+            **super().describe(),
+            "photographs": self.photographs.name,
+            "names": brief([name for name, *_ in self.photographs.pairs]),
+            "training": self.training,
+        }
+
+    def files(self) -> Iterable[Path]:
+        """Photographs and grids."""
+        return self.photographs.files()

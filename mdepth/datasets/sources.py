@@ -132,7 +132,7 @@ def open_source(key: str, path: Path, **options: Any) -> Any:
         "rgbd/tum": lambda **o: rgbd.Tum(path, **o),
         "rgbd/nyu-video": lambda **o: rgbd.NyuVideo(path, **o),
         "rgbd/folder": lambda **o: rgbd.Folder(path, **o),
-        "make3d/official": lambda **o: make3d.Make3D(path, **o),
+        "make3d/official": lambda **o: make3d.Make3D(make3d.home(path), **o),
         "make3d/bounded": lambda **o: make3d.BoundedDepth(path, **o),
         "stereo/middlebury": lambda **o: stereo.Middlebury(path, **o),
         "mono/images": lambda **o: video.Video(path, **o),

@@ -277,8 +277,12 @@ PROTOCOLS: dict[str, Protocol] = {
                  crop=CROPS["toolbox"], averaging="pooled"),
         Protocol("laina-nyu", "Laina et al. 2016, evaluateNYU.m: full frame, filled depth",
                  averaging="pooled"),
-        Protocol("make3d", "Make3D, criterion C1, as evaluateMake3D.m (averaging as for NYU: our reading)",
+        Protocol("make3d", "Laina et al. 2016, evaluateMake3D.m: criterion C1, truth below 70 m; its "
+                 "460 x 345 pixels come from datasets.make3d.LainaMake3D",
                  max_depth=70.0, averaging="pooled"),
+        Protocol("make3d-c2", "criterion C2 of Liu, Salzmann & He 2014 (recalled, not read): all that the "
+                 "laser measured, its end at 81 m included; size, resizing, average as for C1: our reading",
+                 averaging="pooled"),
         Protocol("densedepth-nyu", "DenseDepth, released evaluation since August 2019",
                  averaging="pooled", **_DENSEDEPTH),
         Protocol("densedepth-nyu-per-image", "DenseDepth, released evaluation before August 2019",

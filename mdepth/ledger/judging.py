@@ -9,7 +9,8 @@ smallest effect of interest ``s`` (both counted in the direction of the claim):
 * **inconclusive**: the interval contains ``s``, or there are fewer than three seeds.
 
 A difference that is real but too small to matter does therefore not hold, and a large one that rests on luck
-is inconclusive.
+is inconclusive. A claim that two things are the **same** holds where the whole interval lies between ``-s``
+and ``s``, does not hold where all of it lies outside, and is inconclusive where it crosses a border.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,6 +27,7 @@ from mdepth.results import Record
 __all__ = ["WORDS", "ClaimRow", "claims", "decide", "judge"]
 
 WORDS = ("holds", "does not hold", "inconclusive")
+WHERE = ("lies beyond", "lies short of", "contains")
 LEAST_SEEDS = 3
 
 
@@ -57,7 +59,12 @@ class ClaimRow:
 
 
 def decide(
-    effects: Iterable[int | float], smallest: int | float, *, level: float = 0.95, seeds: int = LEAST_SEEDS
+    effects: Iterable[int | float],
+    smallest: int | float,
+    *,
+    level: float = 0.95,
+    seeds: int = LEAST_SEEDS,
+    same: bool = False,
 ) -> tuple[str, tuple[float, float] | None]:
     """The verdict about effects per seed, positive in the direction of the claim, and the interval it rests
     on.
@@ -67,6 +74,7 @@ def decide(
         smallest: the smallest effect of interest, at least 0.
         level: of the t interval.
         seeds: with fewer effects the verdict is "inconclusive".
+        same: whether the claim is that no effect reaches ``smallest``, either way.
 
     Errors: ``ValueError`` for a negative ``smallest``.
 
@@ -75,6 +83,8 @@ def decide(
         'holds'
         >>> decide([0.30, 0.32], smallest=0.1)[0]
         'inconclusive'
+        >>> decide([0.01, -0.02, 0.01], smallest=0.1, same=True)[0]
+        'holds'
     """
     values = list(effects)
     if smallest < 0:
@@ -82,6 +92,9 @@ def decide(
     if len(values) < seeds:
         return "inconclusive", None
     low, high = t_interval(values, level)
+    if same:
+        inside, outside = -smallest < low and high < smallest, low >= smallest or high <= -smallest
+        return "holds" if inside else "does not hold" if outside else "inconclusive", (low, high)
     if low >= smallest:
         return "holds", (low, high)
     return ("does not hold" if high < smallest else "inconclusive"), (low, high)
@@ -95,7 +108,8 @@ def judge(claim: Claim, source: str, runs: dict[str, Runs]) -> ClaimRow:
     effects = _effects(claim, left, right) if left and right else {}
     sign = -1 if claim.direction == "lower" else 1
     found = [sign * value for value in effects.values()]
-    verdict, interval = decide(found, claim.smallest, seeds=claim.least_seeds)
+    same = claim.direction == "same"
+    verdict, interval = decide(found, claim.smallest, seeds=claim.least_seeds, same=same)
     names = [claim.variant, claim.variant_b] if claim.variant_b else [claim.variant]
     profile = left.profile if left else "laptop"
     return ClaimRow(
@@ -173,6 +187,7 @@ def _why(claim: Claim, verdict: str, seeds: int) -> str:
         return "no record has both sides"
     if seeds < claim.least_seeds:
         return f"{seeds} seeds, the rule asks for at least {claim.least_seeds}"
-    place = {"holds": "lies beyond", "does not hold": "lies short of", "inconclusive": "contains"}[verdict]
+    words = ("lies within", "lies beyond", "crosses") if claim.direction == "same" else WHERE
+    place = dict(zip(WORDS, words, strict=True))[verdict]
     smallest = f"the smallest effect of interest, {claim.smallest:g}"
     return f"the 95 % t interval over {seeds} seeds {place} {smallest}: {claim.why}"

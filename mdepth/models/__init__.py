@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mdepth.models import eigen, eigen_local, eigen_multiscale, laina
+from mdepth.models import eigen, eigen_local, eigen_multiscale, laina, laina_sizes
 from mdepth.models.contract import DepthNetwork, Layer, count_parameters, layer_sizes
 
 __all__ = ["MODELS", "DepthNetwork", "Entry", "Layer", "build", "count_parameters", "layer_sizes", "names"]
@@ -124,8 +124,18 @@ MODELS: dict[str, Entry] = {
         "laina",
         "the same up-projections without products with zero",
     ),
+    "laina-resnet50-upproj-make3d": Entry(
+        partial(laina.Laina, laina_sizes.MAKE3D, decoder="upproj"),
+        "laina",
+        "the paper's network at the size for Make3D",
+    ),
     "laina-resnet18-fc-rooms": Entry(
         partial(laina.LainaFC, laina.ROOMS), "laina", "small, fully connected, synthetic rooms"
+    ),
+    "laina-resnet18-fc-coarse-rooms": Entry(
+        partial(laina.LainaFC, laina.ROOMS, maps=(24, 32)),
+        "laina",
+        "the same to a map of half the sides, synthetic rooms",
     ),
     "laina-resnet18-deconv-rooms": Entry(
         partial(laina.Laina, laina.ROOMS, decoder="deconv"), "laina", "small, deconvolutions, synthetic rooms"
@@ -138,6 +148,34 @@ MODELS: dict[str, Entry] = {
     "laina-resnet18-upproj-rooms": Entry(
         partial(laina.Laina, laina.ROOMS, decoder="upproj"), "laina", "small, up-projections, synthetic rooms"
     ),
+    "laina-resnet18-upproj-roads": Entry(
+        partial(laina.Laina, laina_sizes.ROADS, decoder="upproj"),
+        "laina",
+        "small, up-projections, synthetic roads",
+    ),
+    "laina-alexnet-fc-rooms": Entry(
+        partial(laina.LainaFC, laina_sizes.ALEXNET_ROOMS),
+        "laina",
+        "small AlexNet and two fully connected layers, synthetic rooms",
+    ),
+    "laina-alexnet-upconv-rooms": Entry(
+        partial(laina.Laina, laina_sizes.ALEXNET_ROOMS, decoder="upconv"),
+        "laina",
+        "small AlexNet and up-convolutions, synthetic rooms",
+    ),
+    "laina-vgg16-upconv-rooms": Entry(
+        partial(laina.Laina, laina_sizes.VGG_ROOMS, decoder="upconv"),
+        "laina",
+        "small VGG-16 and up-convolutions, synthetic rooms",
+    ),
+    **{
+        f"laina-field{side}-rooms": Entry(
+            partial(laina.Laina, laina_sizes.field_size(dilation), decoder="upproj"),
+            "laina",
+            f"up-projections behind an encoder that sees {side} pixels, synthetic rooms",
+        )
+        for dilation, side in laina_sizes.FIELDS.items()
+    },
 }
 
 

@@ -251,10 +251,10 @@ ALEXNET = LainaSize(
 )
 """Behind the five convolutions of AlexNet (our reading)."""
 ROOMS = LainaSize(
-    partial(resnet18, width=32), input_size=(96, 128), reduce=(1, 128), pool=2, maps=(48, 64),
+    partial(resnet18, width=24), input_size=(96, 128), reduce=(1, 96), pool=2, maps=(48, 64),
     mean=IMAGENET[0], std=IMAGENET[1],
 )  # fmt: skip
-"""For the small synthetic rooms: ResNet-18 of half the width, decoders from 128 to 8 channels."""
+"""For the small synthetic rooms: ResNet-18 with 24 channels where it has 64, decoders from 96 to 6."""
 
 
 class _Laina(DepthNetwork):

@@ -72,8 +72,8 @@ class Claim:
     """A sentence that runs can support or contradict, with the rule fixed beforehand.
 
     The effect is ``a`` minus ``b``, per seed, in the mean of ``metric``; where ``relative`` it is divided by
-    b. It holds if its confidence interval lies below -``smallest`` (``direction`` "lower") or above
-    ``smallest`` ("higher").
+    b. It holds if its confidence interval lies below -``smallest`` (``direction`` "lower"), above
+    ``smallest`` ("higher"), or between the two ("same").
     """
 
     id: str
@@ -86,7 +86,7 @@ class Claim:
     """Key of the records' metrics."""
     b: str
     """Key of the records' metrics, of ``variant_b`` where that is given; "" compares a with zero."""
-    direction: Literal["lower", "higher"]
+    direction: Literal["lower", "higher", "same"]
     smallest: float
     """The smallest effect of interest."""
     why: str

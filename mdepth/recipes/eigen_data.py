@@ -1,7 +1,6 @@
 """The data of Eigen et al. 2014: training and test sets, synthetic and real, and batches made of them."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +8,20 @@ from typing import Any
 
 import torch
 
-from mdepth.datasets import check, kitti, nyu, rgbd
+from mdepth.datasets import check, kitti
 from mdepth.datasets.sample import DepthDataset, Sample
 from mdepth.datasets.transforms import Augmentation, augment, resize
 from mdepth.datasets.worlds import World, load
 from mdepth.models import DepthNetwork, build
 from mdepth.recipes.eigen_settings import Multiscale, Settings
-from mdepth.recipes.parts import InMemory, data_root, take
+from mdepth.recipes.parts import (
+    SPLIT_IN_TIME,
+    data_root,
+    nyu_sets,
+    red_kitchen,
+    split_in_time,
+    take,
+)
 from mdepth.shapes import DataError, Float, Tensor
 
 __all__ = [
@@ -35,7 +41,7 @@ PER_SCENE = {"nyu": 1200, "kitti": 800}
 40,000, are not these times 249 and 28 scenes: how exactly they were made is not known.
 """
 SPLITS = {
-    "redkitchen": "one video: the first 60 % of the frames train, the next 10 % are left out, 30 % test",
+    "redkitchen": SPLIT_IN_TIME,
     "nyu": f"sync frames of the official training scenes, {PER_SCENE['nyu']} a scene; 654 labelled test "
     "images",
     "kitti": f"Eigen's training drives, both cameras, no standing frames, {PER_SCENE['kitti']} a drive, of "
@@ -58,9 +64,7 @@ def datasets(settings: Settings, size: tuple[int, int], *, progress: bool = Fals
         train, test = (load(_world(settings, split), progress=progress) for split in ("train", "test"))
         return train, test
     if settings.data == "redkitchen":
-        video, _ = real_sets(settings)
-        a, b = int(0.6 * len(video)), int(0.7 * len(video))
-        return InMemory(video, range(a), size), InMemory(video, range(b, len(video)), size)
+        return split_in_time(real_sets(settings)[0], size)
     unequal, whole = real_sets(settings)
     return Balanced(unequal, PER_SCENE[settings.data]), whole
 
@@ -75,25 +79,9 @@ def real_sets(settings: Settings) -> tuple[DepthDataset, DepthDataset]:
     root = data_root()
     inventory = check.find(root)
     if settings.data == "redkitchen":
-        places = inventory.paths("rgbd/7scenes")
-        kitchens = [place for place in places if "redkitchen" in str(place).lower()]
-        if not kitchens:
-            raise DataError(f"{root}: holds no RedKitchen of 7-Scenes; data/README.md says where to get it")
-        video = rgbd.SevenScenes(kitchens[0])
+        video = red_kitchen(inventory)
         return video, video
     return nyu_sets(inventory) if settings.data == "nyu" else kitti_sets(settings, inventory)
-
-
-def nyu_sets(inventory: check.Inventory) -> tuple[DepthDataset, DepthDataset]:
-    """Text on NYU: synchronised frames of the training scenes, each depth with the image nearest in time, and
-    the labelled test images with filled depth. The scenes are those of the official split.
-    """
-    labelled = inventory.path("nyu/labelled") / "nyu_depth_v2_labeled.mat"
-    splits = inventory.path("nyu/splits") / "splits.mat"
-    inventory.path("nyu/sync")  # says what to do where there is none
-    folder = Path(os.path.commonpath(inventory.paths("nyu/sync")))
-    scenes = {nyu.scene_of(scene) for scene in nyu.Labelled(labelled, splits, "train").scene_names}
-    return nyu.SyncFolder(folder, scenes=scenes), nyu.Labelled(labelled, splits, "test")
 
 
 def kitti_sets(settings: Settings, inventory: check.Inventory) -> tuple[DepthDataset, DepthDataset]:

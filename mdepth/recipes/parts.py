@@ -1,5 +1,5 @@
-"""What several recipes need and none of them is about: real data's folder, batches of any data set, scores
-with baselines.
+"""What several recipes need and none of them is about: real sets, batches of any data set, scores with
+baselines.
 """
 
 import math
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from mdepth.datasets import check, nyu, rgbd
 from mdepth.datasets.sample import DepthDataset, Sample, collate
 from mdepth.datasets.transforms import resize
 from mdepth.evaluate import evaluate, mean_depth_baseline, mean_map_baseline
@@ -26,13 +27,17 @@ BASELINE_IMAGES = 2000
 """Training images, evenly spread, from which the baselines are averaged."""
 
 __all__ = [
+    "SPLIT_IN_TIME",
     "InMemory",
     "Schedule",
     "bend_table",
     "data_root",
     "display",
     "edge_table",
+    "nyu_sets",
+    "red_kitchen",
     "score",
+    "split_in_time",
     "take",
     "thinned",
 ]
@@ -94,6 +99,41 @@ class InMemory(DepthDataset):
             "size": list(self.size),
             "files": self._fingerprint,
         }
+
+
+def red_kitchen(inventory: check.Inventory) -> DepthDataset:
+    """The video of one real kitchen, of 7-Scenes.
+
+    Raises:
+        DataError: it is not there.
+    """
+    kitchens = [place for place in inventory.paths("rgbd/7scenes") if "redkitchen" in str(place).lower()]
+    if not kitchens:
+        raise DataError(
+            f"{inventory.root}: holds no RedKitchen of 7-Scenes; data/README.md says where to get it"
+        )
+    return rgbd.SevenScenes(kitchens[0])
+
+
+SPLIT_IN_TIME = "one video: the first 60 % of the frames train, the next 10 % are left out, 30 % test"
+
+
+def split_in_time(video: DepthDataset, size: tuple[int, int]) -> tuple[InMemory, InMemory]:
+    """Training and test frames of one video, with a gap between them."""
+    a, b = int(0.6 * len(video)), int(0.7 * len(video))
+    return InMemory(video, range(a), size), InMemory(video, range(b, len(video)), size)
+
+
+def nyu_sets(inventory: check.Inventory) -> tuple[DepthDataset, DepthDataset]:
+    """Synchronised frames of the training scenes, each depth with the image nearest in time, and
+    the labelled test images with filled depth. The scenes are those of the official split.
+    """
+    labelled = inventory.path("nyu/labelled") / "nyu_depth_v2_labeled.mat"
+    splits = inventory.path("nyu/splits") / "splits.mat"
+    inventory.path("nyu/sync")  # says what to do where there is none
+    folder = Path(os.path.commonpath(inventory.paths("nyu/sync")))
+    scenes = {nyu.scene_of(scene) for scene in nyu.Labelled(labelled, splits, "train").scene_names}
+    return nyu.SyncFolder(folder, scenes=scenes), nyu.Labelled(labelled, splits, "test")
 
 
 def score(

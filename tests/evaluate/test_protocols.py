@@ -82,6 +82,7 @@ SOURCES = {
     "eigen-fergus-nyu": ("toolbox", ANY, None, "none", 1.0, "pooled", "none", "depth bilinear", WHOLE),
     "laina-nyu": (None, ANY, None, "none", 1.0, "pooled", "none", "depth bilinear", WHOLE),
     "make3d": (None, (0.0, 70.0), None, "none", 1.0, "pooled", "none", "depth bilinear", WHOLE),
+    "make3d-c2": (None, ANY, None, "none", 1.0, "pooled", "none", "depth bilinear", WHOLE),
     "densedepth-nyu": (
         "eigen-nyu", ANY, (0.1, 10.0), "none", 1.0, "pooled", "each mean", "depth bilinear", WHOLE
     ),
@@ -187,6 +188,17 @@ def test_scored_pixels_are_valid_in_range_and_inside():
     assert (
         len(everything.scored_pixels(target, target, everything.inside(valid[None])[0])[0]) == 480 * 640 - 2
     )
+
+
+def test_c1_ends_strictly_below_70_metres_and_c2_with_the_laser():
+    target = torch.tensor([[[0.0, 3.0, 69.99, 70.0, 70.01, 81.0]]])
+    counted = {}
+    for name in ("make3d", "make3d-c2"):
+        found, truth = PROTOCOLS[name].scored_pixels(target + 1, target, target >= 0)
+        assert torch.equal(found, truth + 1)
+        counted[name] = truth
+    assert torch.equal(counted["make3d"], target[0, 0, 1:3])
+    assert torch.equal(counted["make3d-c2"], target[0, 0, 1:])  # 0 is no measurement
 
 
 # --- alignment
