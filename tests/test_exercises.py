@@ -61,6 +61,8 @@ def test_hints_tell_mistakes_apart(name: str) -> None:
         ("eigen.opinions", (2.4975124, 2.5024876)),
         ("eigen.enlarged_size", (7 + 4 * 13, 7 + 4 * 18)),
         ("laina.kernels", (3 * 3, 2 * 3, 3 * 2, 2 * 2)),
+        ("laina.field", (7 + 2 * 2 + 2 * 8 + 6 * 8, 7 + 2 * 2 + 2 * 8 + 6 * 32)),
+        ("laina.fc_parameters", 335_564_800),
         ("laina.output_size", (16 * math.ceil(480 / 32), 16 * math.ceil(640 / 32))),
     ],
 )

@@ -256,6 +256,18 @@ def test_verdicts_are_drawn_in_the_direction_of_their_claim() -> None:
         plots.verdicts([])
 
 
+def test_a_claim_of_sameness_holds_between_the_borders() -> None:
+    row = SimpleNamespace(id="x.claim.alike", effect=0.02, interval="-0.05 to 0.09", smallest=0.1,
+                          expression="a minus b, same", verdict="holds")  # fmt: skip
+    (axis,) = plots.verdicts([row]).axes
+    shaded = axis.collections[0].get_paths()[0].vertices[:, 0]
+    assert (shaded.min(), shaded.max()) == (-1, 1)
+    (bar,) = [
+        line.get_xdata() for line in axis.lines if len(line.get_xdata()) == 2 and line.get_linewidth() > 2
+    ]
+    np.testing.assert_allclose(bar, [-0.5, 0.9])
+
+
 def test_drawing_leaves_the_readers_settings_alone() -> None:
     before = dict(matplotlib.rcParams)
     plots.figure_bytes(plots.timeline([(2014, "Eigen", "x")]))

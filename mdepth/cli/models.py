@@ -83,7 +83,7 @@ def _layers(name: str, json: bool) -> None:
         return
     header = ("layer", "kind", "kernel", "stride", "channels", "size", "parameters")
     rows = [
-        (layer["name"], layer["op"], layer["kernel"] or "-", layer["stride"] or "-", layer["channels"],
+        (layer["name"], layer["op"], _side(layer["kernel"]), layer["stride"] or "-", layer["channels"],
          _size(layer["size"]), f"{layer['parameters']:,}")
         for layer in layers
     ]  # fmt: skip
@@ -95,6 +95,11 @@ def _layers(name: str, json: bool) -> None:
     )
     typer.echo("depth {} to {} {}\n".format(*about["depth_range"], unit))
     typer.echo(table(header, rows, right=("kernel", "stride", "channels", "size", "parameters")))
+
+
+def _side(side: int | tuple[int, int]) -> str:
+    """A kernel as one reads it: 3 where both sides agree, 2x3 where not, a dash for none."""
+    return _size(side) if isinstance(side, tuple) else str(side or "-")
 
 
 def _size(size: tuple[int, int]) -> str:

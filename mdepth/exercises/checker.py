@@ -69,10 +69,12 @@ def _evaluate(exercise: Exercise, answer: Any) -> list[float | None]:
 
 
 def _numbers(values: Any) -> list[float | None]:
+    """All numbers of a number, a tensor or an array, or of a tuple of such, in their order."""
+    if isinstance(values, tuple | list):
+        return [number for part in values for number in _numbers(part)]
     if hasattr(values, "flatten"):  # a tensor or an array
-        values = values.flatten().tolist()
-    parts = values if isinstance(values, tuple | list) else (values,)
-    return [None if part is None else float(part) for part in parts]
+        return [float(value) for value in values.flatten().tolist()]
+    return [None if values is None else float(values)]
 
 
 def _same(given: list[float | None], wanted: list[float | None], tolerance: int | float) -> bool:

@@ -11,11 +11,15 @@ __all__ = ["exercises"]
 
 
 def exercises() -> dict[str, Exercise]:
-    """The taps of the four small kernels, the reverse Huber loss, the size of the output."""
+    """The four small kernels and how their maps are woven, the reverse Huber loss, sizes and fields."""
     return {
         "laina.kernels": _kernels(),
+        "laina.cut": _cut(),
+        "laina.weave": _weave(),
         "laina.berhu": _berhu(),
         "laina.output_size": _output_size(),
+        "laina.field": _field(),
+        "laina.fc_parameters": _fc_parameters(),
     }
 
 
@@ -34,6 +38,78 @@ def _kernels() -> Exercise:
             ((9, None, None, 4), "A and D are right: B takes rows 1, 3 and columns 0, 2, 4, C the reverse."),
         ],
         "3x3, 2x3, 3x2 and 2x2 are 25 taps in all: none is lost, and no zero is multiplied any more.",
+        tolerance=0,
+    )
+
+
+def _cut() -> Exercise:
+    """The four small kernels of a 5x5 kernel."""
+
+    def cut(row: int, column: int) -> Callable[[Tensor], tuple[Tensor, ...]]:
+        """Kernels in the order A, B, C, D if the middle tap has these parities, rows before columns."""
+        return lambda K: tuple(
+            K[..., (row + r) % 2 :: 2, (column + c) % 2 :: 2] for r, c in ((0, 0), (1, 0), (0, 1), (1, 1))
+        )
+
+    def right(K: Tensor) -> tuple[Tensor, ...]:
+        return cut(0, 0)(K)
+
+    def swapped(K: Tensor) -> tuple[Tensor, ...]:
+        a, b, c, d = right(K)
+        return a, c, b, d
+
+    def turned(K: Tensor) -> tuple[Tensor, ...]:
+        return right(K.flip(-1, -2))
+
+    return Exercise(
+        right,
+        [
+            (swapped, "B is for odd rows: it takes rows 1 and 3 of the kernel, and three columns."),
+            (cut(1, 1), "the middle tap, row 2 and column 2, belongs to A: A takes 0, 2 and 4."),
+            (turned, "nothing is turned: a convolution in a network does not turn its kernel."),
+            (
+                lambda K: (K[..., :3, :3], K[..., 3:, :3], K[..., :3, 3:], K[..., 3:, 3:]),
+                "those are four blocks side by side; each small kernel takes every second row and column.",
+            ),
+            (lambda K: tuple(part.mT for part in right(K)), "rows and columns are exchanged."),
+        ],
+        "Every tap is used once: 9 + 6 + 6 + 4 = 25.",
+        inputs=[(torch.arange(25.0, dtype=torch.float64).view(5, 5),)],
+        tolerance=0,
+    )
+
+
+def _weave() -> Exercise:
+    """Four maps into one of twice the sides."""
+
+    def weave(*order: int) -> Callable[..., Tensor]:
+        """With the map of this number at (even, even), (odd, even), (even, odd), (odd, odd)."""
+
+        def function(*maps: Tensor) -> Tensor:
+            large = maps[0].new_zeros(*maps[0].shape[:-2], 2 * maps[0].shape[-2], 2 * maps[0].shape[-1])
+            for number, (r, c) in zip(order, ((0, 0), (1, 0), (0, 1), (1, 1)), strict=True):
+                large[..., r::2, c::2] = maps[number]
+            return large
+
+        return function
+
+    def quadrants(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+        return torch.cat([torch.cat([a, c], -1), torch.cat([b, d], -1)], -2)
+
+    def shuffled(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+        return torch.nn.functional.pixel_shuffle(torch.cat([a, c, b, d], -3), 2)
+
+    maps = torch.arange(48.0, dtype=torch.float64).view(4, 1, 2, 2, 3)  # four maps of two channels
+    return Exercise(
+        weave(0, 1, 2, 3),
+        [
+            (weave(0, 2, 1, 3), "B belongs to the odd rows and C to the odd columns; you exchanged them."),
+            (weave(3, 2, 1, 0), "A belongs to the even rows and columns, D to the odd ones."),
+            (quadrants, "those are four pictures side by side; weave them, pixel by pixel."),
+            (shuffled, "pixel shuffle takes four neighbouring channels, and these are of one map."),
+        ],
+        "Strided slices put every map where it belongs, and a gradient finds its way back.",
+        inputs=[tuple(maps)],
         tolerance=0,
     )
 
@@ -141,5 +217,41 @@ def _output_size() -> Exercise:
             ((256, 320), "480 / 32 is 15 without a rest: nothing is rounded."),
         ],
         "Half of the image here. A side that 32 does not divide is rounded up: 228 x 304 gives 128 x 160.",
+        tolerance=0,
+    )
+
+
+def _field() -> Exercise:
+    """Pixels that a feature of the dilated encoder sees, for dilation 1 and 4."""
+    return Exercise(
+        (75, 219),
+        [
+            ((75, 75), "with dilation 4 the taps lie four steps apart: a kernel of 3x3 spans nine steps."),
+            ((219, 75), "the order: dilation 1 first."),
+            ((75, 267), "only the last six are dilated: the first two add 8 pixels each."),
+            ((27, 75), "the last six add 8 times the dilation each; did you leave some out?"),
+            ((79, 223), "the pool is 3x3: it adds 2 steps of 2 pixels, and the first convolution sees 7."),
+            ((47, 119), "behind two strides of 2, one step is 4 pixels of the image."),
+            ((25, 61), "strides count: behind two strides of 2, one step is 4 pixels of the image."),
+            ((74, 218), "you counted the distances between the outermost pixels: one more is seen."),
+        ],
+        "27 + 48 d: each dilated convolution reaches 4 d pixels further to either side.",
+        tolerance=0,
+    )
+
+
+def _fc_parameters() -> Exercise:
+    """Weights and biases of a layer from 2 x 4 places of 2048 features to 128 x 160 pixels."""
+    inputs, outputs = 2 * 4 * 2048, 128 * 160
+    return Exercise(
+        inputs * outputs + outputs,
+        [
+            (inputs * outputs, "every output has a bias, too."),
+            (2048 * outputs + outputs, "all of the 2 x 4 places are connected, not one."),
+            (8 * 10 * 2048 * outputs + outputs, "the average pool of 7x7 leaves 2 x 4 of the 8 x 10 places."),
+            (inputs + outputs, "every output has a weight for every input: multiply."),
+            (inputs * outputs + inputs, "a bias belongs to an output, not to an input."),
+        ],
+        "A third of a billion, for one layer.",
         tolerance=0,
     )

@@ -168,14 +168,25 @@ class Layer:
 
     name: str
     op: str
-    kernel: int
-    """Side of the kernel, 0 where there is none."""
+    kernel: int | tuple[int, int]
+    """Side of the kernel, (rows, columns) where they differ, 0 where there is none."""
     stride: int
-    """Stride, 0 where there is none."""
+    """Stride from row to row, 0 where there is none."""
     channels: int
     size: tuple[int, int]
     """Rows and columns; (1, 1) for a vector."""
     parameters: int
+
+
+OPERATIONS: dict[type[nn.Module], str] = {
+    nn.Conv2d: "conv",
+    nn.ConvTranspose2d: "deconvolution",
+    nn.MaxPool2d: "max pool",
+    nn.AvgPool2d: "average pool",
+    nn.Linear: "fully connected",
+    nn.Unflatten: "reshape",
+}
+KINDS = tuple(OPERATIONS)
 
 
 def layer_sizes(network: DepthNetwork) -> list[Layer]:
@@ -194,13 +205,12 @@ def layer_sizes(network: DepthNetwork) -> list[Layer]:
         ('coarse1.conv', 96, (56, 75), 34944)
     """
     rows: list[Layer] = []
-    kinds = (nn.Conv2d, nn.MaxPool2d, nn.Linear, nn.Unflatten)
     handles = [
         module.register_forward_hook(
             lambda module, _, output, name=name: rows.append(_row(name, module, output))
         )
         for name, module in network.named_modules()
-        if isinstance(module, kinds)
+        if isinstance(module, KINDS)
     ]
     parameter = next(network.parameters())
     try:
@@ -214,17 +224,17 @@ def layer_sizes(network: DepthNetwork) -> list[Layer]:
 
 def _row(name: str, module: nn.Module, output: Tensor) -> Layer:
     """Describe one module by what it is and what it returned."""
-    op = {nn.Conv2d: "conv", nn.MaxPool2d: "max pool", nn.Linear: "fully connected", nn.Unflatten: "reshape"}[
-        type(module)
-    ]
+    op = next(op for kind, op in OPERATIONS.items() if isinstance(module, kind))
     height, width = output.shape[2:] if output.ndim == 4 else (1, 1)
-    kernel, stride = (_side(getattr(module, field, 0)) for field in ("kernel_size", "stride"))
+    rows, columns = _pair(getattr(module, "kernel_size", 0))
+    kernel = rows if rows == columns else (rows, columns)
+    stride = _pair(getattr(module, "stride", 0))[0]
     return Layer(name, op, kernel, stride, output.shape[1], (height, width), count_parameters(module))
 
 
-def _side(value: int | tuple[int, ...]) -> int:
-    """A kernel size or stride as one number (torch stores an int or a pair)."""
-    return value[0] if isinstance(value, tuple) else value
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    """A kernel size or stride as (rows, columns); torch stores an int or a pair."""
+    return value if isinstance(value, tuple) else (value, value)
 
 
 def count_parameters(module: nn.Module) -> int:

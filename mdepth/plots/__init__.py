@@ -6,8 +6,9 @@ puts a figure on the page with its alternative text and where it comes from. Fun
 plotly figures and know no recipe and no record format beyond ``history``.
 """
 
+from mdepth.plots.blocks import up_blocks
 from mdepth.plots.curves import loss_curves, timeline
-from mdepth.plots.interactive import Interactive, point_cloud, setup_book, slider
+from mdepth.plots.interactive import Interactive, point_cloud, point_clouds, setup_book, slider
 from mdepth.plots.maps import (
     colour_depth,
     depth_grid,
@@ -18,6 +19,7 @@ from mdepth.plots.maps import (
     templates,
 )
 from mdepth.plots.network import architecture
+from mdepth.plots.phases import interleave, kernel_phases
 from mdepth.plots.search import search_table
 from mdepth.plots.show import figure_bytes, provenance, show
 from mdepth.plots.style import COLOURS, MAPS, PALETTE, style, use_style
@@ -36,11 +38,14 @@ __all__ = [
     "figure_bytes",
     "html_table",
     "image_grid",
+    "interleave",
+    "kernel_phases",
     "loss_curves",
     "markdown_table",
     "overlay_depth",
     "overlay_points",
     "point_cloud",
+    "point_clouds",
     "provenance",
     "search_table",
     "setup_book",
@@ -49,6 +54,7 @@ __all__ = [
     "style",
     "templates",
     "timeline",
+    "up_blocks",
     "use_style",
     "verdicts",
 ]

@@ -5,17 +5,20 @@ book.
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mdepth.plots.style import PALETTE, WIDTH, new_figure, styled
+from mdepth.plots.style import COLOURS, PALETTE, WIDTH, new_figure, styled
 
-__all__ = ["Interactive", "interactive_html", "point_cloud", "setup_book", "slider"]
+__all__ = [
+    "Interactive", "interactive_html", "layout", "point_cloud", "point_clouds", "setup_book", "slider",
+    "step_slider",
+]  # fmt: skip
 
-CONFIG = {"displaylogo": False, "responsive": True}
+CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
 FONT = {"family": "DejaVu Sans, Helvetica, Arial, sans-serif", "size": 14, "color": "#222222"}
 
 
@@ -82,6 +85,7 @@ def slider(
     ylabel: str,
     start: int | float | None = None,
     notes: Mapping[Any, str] | None = None,
+    points: Mapping[Any, Mapping[str, tuple[Any, Any]]] | None = None,
 ) -> Interactive:
     """Curves in which one number moves: every value of it is a step of the slider, computed beforehand.
 
@@ -92,8 +96,10 @@ def slider(
         xlabel, ylabel: axes with units.
         start: the value shown first; the middle one by default.
         notes: value -> a line of text above the curves, e.g. the scores at that value.
+        points: value -> name -> (x, y) of dots, such as the data that a curve was fitted to; every frame has
+            the same names.
 
-    Errors: ``ValueError`` where frames have different curves, or ``start`` is none of them.
+    Errors: ``ValueError`` where frames have different curves or points, or ``start`` is none of them.
     """
     import plotly.graph_objects as go
 
@@ -104,42 +110,50 @@ def slider(
         raise ValueError(
             f"every frame needs the curves {names}, and start must be one of the values; start is {start}"
         )
+    points = {value: {} for value in values} if points is None else points
+    groups = list(points.get(start, {}))
+    if set(points) != set(frames) or any(list(dots) != groups for dots in points.values()):
+        raise ValueError(f"every frame needs the points {groups}, and points need the values of the frames")
     moving = [
-        go.Frame(data=_lines(x, frame), name=f"{value:g}", layout={"title": {"text": notes.get(value, "")}})
+        go.Frame(data=_lines(x, frame) + _dots(points[value]), name=f"{value:g}",
+                 layout={"title": {"text": notes.get(value, "")}})
         for value, frame in frames.items()
-    ]
-    figure = go.Figure(data=_lines(x, frames[start]), frames=moving)
-    figure.update_layout(
-        sliders=[_steps(values, values.index(start), moved)],
-        xaxis={"title": {"text": xlabel}},
-        yaxis={"title": {"text": ylabel}, "range": _limits(frames)},
-        title={"text": notes.get(start, ""), "font": {"size": 14}},
-        height=460,
-        **_layout(),
+    ]  # fmt: skip
+    figure = go.Figure(data=_lines(x, frames[start]) + _dots(points[start]), frames=moving)
+    every_x, every_y = (
+        [dots[side] for group in points.values() for dots in group.values()] for side in (0, 1)
     )
+    curves = [curve for frame in frames.values() for curve in frame.values()]
+    figure.update_layout(
+        sliders=[step_slider([f"{value:g}" for value in values], values.index(start), f"{moved} = ")],
+        xaxis={"title": {"text": xlabel}} | ({"range": _limits([x, *every_x])} if every_x else {}),
+        yaxis={"title": {"text": ylabel}, "range": _limits(curves + every_y)},
+        title={"text": notes.get(start, ""), "font": {"size": 14}, "y": 0.93, "yanchor": "top"},
+        height=460,
+        **layout(),
+    )
+    if notes:  # the legend below them, not over them
+        figure.update_layout(legend={"yref": "container", "y": 0.87, "yanchor": "top"})
     title = f"{moved} = {start:g}  {notes.get(start, '')}"
-    return Interactive(figure, _still_lines(x, frames[start], xlabel, ylabel, title))
+    return Interactive(figure, _still_lines(x, frames[start], points[start], xlabel, ylabel, title))
 
 
-def _steps(values: Sequence[Any], active: int, moved: str) -> dict[str, Any]:
-    """Plotly's slider: one step a value, shown at once."""
+def step_slider(labels: Sequence[str], active: int, prefix: str) -> dict[str, Any]:
+    """Plotly's slider: one step a frame, by the frame's name, shown at once."""
     at_once = {
         "mode": "immediate",
         "frame": {"duration": 0, "redraw": True},
         "transition": {"duration": 0},
     }
-    steps = [
-        {"label": f"{value:g}", "method": "animate", "args": [[f"{value:g}"], at_once]} for value in values
-    ]
-    return {"active": active, "currentvalue": {"prefix": f"{moved} = "}, "pad": {"t": 55}, "steps": steps}
+    steps = [{"label": label, "method": "animate", "args": [[label], at_once]} for label in labels]
+    return {"active": active, "currentvalue": {"prefix": prefix}, "pad": {"t": 55}, "steps": steps}
 
 
-def _limits(frames: Mapping[Any, Mapping[str, Any]]) -> list[float]:
+def _limits(everything: Iterable[Any]) -> list[float]:
     """A range that holds every curve of every frame, so that the axis stands still while the number moves."""
-    curves = [curve for frame in frames.values() for curve in frame.values()]
-    low, high = float(min(map(min, curves))), float(max(map(max, curves)))
-    margin = 0.05 * (high - low or 1.0)
-    return [low - margin, high + margin]
+    values = [float(value) for values in everything for value in values]
+    margin = 0.05 * (max(values) - min(values) or 1.0)
+    return [min(values) - margin, max(values) + margin]
 
 
 @styled
@@ -157,16 +171,65 @@ def point_cloud(
 
     Errors: ``ValueError`` where there is no point in front of the camera.
     """
-    import plotly.graph_objects as go
+    xyz, rgb = _seen(points, colours, limit, seed)
+    return Interactive(_space([_cloud(xyz, rgb, size)]), _still_clouds({"": (xyz, rgb)}))
 
+
+@styled
+def point_clouds(clouds: Mapping[str, tuple[Any, Any]], *, limit: int = 20_000) -> Interactive:
+    """Clouds of one scene, such as prediction and truth, one at a time: a button for each, while camera and
+    axes stay where they are. On paper they stand side by side.
+
+    Args:
+        clouds: name -> (points, colours) as in :func:`point_cloud`.
+        limit: draw at most so many points of each; clouds with equally many points in front of the camera
+            show the same ones.
+
+    Errors: ``ValueError`` without clouds, or where one has no point in front of the camera.
+
+    Example:
+        >>> wall = np.array([[0.0, 0.0, 2.0], [1.0, 0.0, 2.0]])
+        >>> [dots.visible for dots in point_clouds({"a": (wall, wall), "b": (wall, wall)}).figure.data]
+        [True, False]
+    """
+    if not clouds:
+        raise ValueError("no clouds to draw")
+    found = {name: _seen(points, colours, limit, seed=0) for name, (points, colours) in clouds.items()}
+    figure = _space([_cloud(xyz, rgb, 2.0) for xyz, rgb in found.values()])
+    for number, dots in enumerate(figure.data):
+        dots.visible = number == 0
+    shown = [[number == chosen for number in range(len(found))] for chosen in range(len(found))]
+    buttons = [{"label": name, "method": "restyle", "args": [{"visible": row}]}
+               for name, row in zip(found, shown, strict=True)]  # fmt: skip
+    place = {"x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "pad": {"b": 8}}
+    figure.update_layout(
+        showlegend=False,
+        margin={"t": 50},
+        updatemenus=[{"type": "buttons", "direction": "right", "active": 0, "buttons": buttons} | place],
+    )
+    ends = np.array(_ends([xyz for xyz, _ in found.values()]))
+    spans = np.ptp(ends, axis=1)
+    for name, end, share in zip("xyz", ends.tolist(), (spans / np.cbrt(spans.prod())).tolist(), strict=True):
+        figure.update_scenes({f"{name}axis": {"range": end}, "aspectratio": {name: share}})
+    figure.update_scenes(aspectmode="manual")
+    return Interactive(figure, _still_clouds(found))
+
+
+def _seen(points: Any, colours: Any, limit: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points in front of the camera and their colours in 0 to 255, at most so many."""
     xyz, rgb = (_list_of_three(values) for values in (points, colours))
     keep = np.flatnonzero(np.isfinite(xyz).all(axis=1) & (xyz[:, 2] > 0))
     if not len(keep):
         raise ValueError("no point lies in front of the camera (z > 0)")
     if len(keep) > limit:
         keep = np.sort(np.random.default_rng(seed).choice(keep, limit, replace=False))
-    xyz, rgb = xyz[keep].round(3), (rgb[keep].clip(0, 1) * 255).round().astype(int)
-    dots = go.Scatter3d(
+    return xyz[keep].round(3), (rgb[keep].clip(0, 1) * 255).round().astype(int)
+
+
+def _cloud(xyz: np.ndarray, rgb: np.ndarray, size: int | float) -> Any:
+    import plotly.graph_objects as go
+
+    return go.Scatter3d(
         x=xyz[:, 0].tolist(),
         y=xyz[:, 2].tolist(),
         z=(-xyz[:, 1]).tolist(),
@@ -174,12 +237,25 @@ def point_cloud(
         hoverinfo="skip",
         marker={"size": size, "color": [f"rgb({r},{g},{b})" for r, g, b in rgb]},
     )
-    figure = go.Figure(dots)
+
+
+def _space(clouds: list[Any]) -> Any:
+    """Clouds in one scene with axes in metres."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(clouds)
     titles = {"xaxis": "right [m]", "yaxis": "forward [m]", "zaxis": "up [m]"}
-    figure.update_layout(scene={"aspectmode": "data", "camera": {"eye": {"x": -0.45, "y": -1.9, "z": 0.8}},
+    figure.update_layout(scene={"aspectmode": "data", "camera": {"eye": {"x": -0.5, "y": -2.1, "z": 0.9}},
                                 **{axis: {"title": {"text": text}} for axis, text in titles.items()}},
-                         height=480, **_layout())  # fmt: skip
-    return Interactive(figure, _still_cloud(xyz, rgb / 255))
+                         height=480, **layout() | {"margin": {"l": 0, "r": 0, "t": 0, "b": 0}})  # fmt: skip
+    return figure
+
+
+def _ends(clouds: Iterable[np.ndarray]) -> list[tuple[float, float]]:
+    """Ends of axes to the right, forward and up that hold all clouds with a little room around them."""
+    xyz = np.concatenate(list(clouds))[:, [0, 2, 1]] * (1, 1, -1)
+    room = 0.02 * float(np.ptp(xyz, axis=0).max()) or 0.01
+    return [(float(values.min()) - room, float(values.max()) + room) for values in xyz.T]
 
 
 def _lines(x: Any, curves: Mapping[str, Any]) -> list:
@@ -197,7 +273,23 @@ def _lines(x: Any, curves: Mapping[str, Any]) -> list:
     ]
 
 
-def _layout() -> dict[str, Any]:
+def _dots(groups: Mapping[str, tuple[Any, Any]]) -> list:
+    import plotly.graph_objects as go
+
+    return [
+        go.Scatter(
+            x=list(map(float, x)),
+            y=[round(float(value), 6) for value in y],
+            name=name,
+            mode="markers",
+            marker={"color": COLOURS["ink"], "size": 9, "symbol": ("circle", "diamond", "cross")[k % 3]},
+        )
+        for k, (name, (x, y)) in enumerate(groups.items())
+    ]
+
+
+def layout() -> dict[str, Any]:
+    """What all live figures share: a white card, the font, room around the axes."""
     return {
         "template": "plotly_white",
         "paper_bgcolor": "white",
@@ -207,23 +299,37 @@ def _layout() -> dict[str, Any]:
     }
 
 
-def _still_lines(x: Any, curves: Mapping[str, Any], xlabel: str, ylabel: str, title: str):
+def _still_lines(
+    x: Any,
+    curves: Mapping[str, Any],
+    groups: Mapping[str, tuple[Any, Any]],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+):
     figure = new_figure(WIDTH, 3.8)
     axis = figure.subplots()
     for name, y in curves.items():
         axis.plot(x, y, label=name)
+    for k, (name, dots) in enumerate(groups.items()):
+        axis.plot(*dots, "oDX"[k % 3], color=COLOURS["ink"], label=name)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axis.legend()
     return figure
 
 
-def _still_cloud(xyz: np.ndarray, rgb: np.ndarray):
-    figure = new_figure(WIDTH, 4.6)
-    axis = figure.add_subplot(projection="3d")
-    axis.scatter(xyz[:, 0], xyz[:, 2], -xyz[:, 1], c=rgb, s=2, linewidths=0)
-    axis.set(xlabel="right [m]", ylabel="forward [m]", zlabel="up [m]")
-    axis.view_init(elev=20, azim=-100)
-    axis.set_box_aspect(np.ptp(xyz[:, [0, 2, 1]], axis=0) + 1e-6, zoom=0.88)
+def _still_clouds(clouds: Mapping[str, tuple[np.ndarray, np.ndarray]]):
+    """Clouds side by side, on the same axes."""
+    figure = new_figure(WIDTH, 4.6 if len(clouds) == 1 else 3.2)
+    ends = _ends([xyz for xyz, _ in clouds.values()])
+    for number, (name, (xyz, rgb)) in enumerate(clouds.items(), 1):
+        axis = figure.add_subplot(1, len(clouds), number, projection="3d")
+        axis.scatter(xyz[:, 0], xyz[:, 2], -xyz[:, 1], c=rgb / 255, s=2, linewidths=0, depthshade=False)
+        axis.set(xlabel="right [m]", ylabel="forward [m]", zlabel="up [m]", title=name)
+        axis.set(**dict(zip(("xlim", "ylim", "zlim"), ends, strict=True)))
+        axis.locator_params(nbins=4)
+        axis.view_init(elev=20, azim=-100)
+        axis.set_box_aspect([high - low for low, high in ends], zoom=0.92)
     return figure
 
 

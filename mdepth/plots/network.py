@@ -8,7 +8,14 @@ from mdepth.plots.style import COLOURS, PALETTE, WIDTH, new_figure, styled
 
 __all__ = ["architecture"]
 
-KINDS = {"conv": PALETTE[0], "max pool": PALETTE[5], "fully connected": PALETTE[1], "reshape": PALETTE[2]}
+KINDS = {
+    "conv": PALETTE[0],
+    "deconvolution": PALETTE[3],
+    "max pool": PALETTE[5],
+    "average pool": PALETTE[5],
+    "fully connected": PALETTE[1],
+    "reshape": PALETTE[2],
+}
 
 
 @styled
@@ -68,7 +75,8 @@ def _box(x: float, y: int | float, width: float, height: float, colour: str):
 
 
 def _operation(layer: Any) -> str:
-    size = f" {layer.kernel}×{layer.kernel}" if layer.kernel > 1 else ""
+    rows, columns = layer.kernel if isinstance(layer.kernel, tuple) else (layer.kernel, layer.kernel)
+    size = f" {rows}×{columns}" if rows * columns > 1 else ""
     stride = f" /{layer.stride}" if layer.stride > 1 else ""
     return f"{layer.op}{size}{stride}"
 

@@ -15,8 +15,9 @@ def verdicts(rows: Sequence[Any], *, title: str = ""):
     r"""Claims below each other, each with its effect and its interval in units of the smallest effect of
     interest: :math:`e / s`, positive in the direction of the claim.
 
-    The shaded part, from 1 on, is where an effect matters. An interval inside it holds, one outside does not,
-    one across its border is inconclusive.
+    Shaded is where a claim holds: from 1 on, where an effect matters, or between -1 and 1 for a claim that
+    two things are the same. An interval inside it holds, one outside does not, one across its border is
+    inconclusive.
 
     Args:
         rows: :func:`mdepth.ledger.claims`; a claim without an interval is drawn as a word.
@@ -41,7 +42,11 @@ def verdicts(rows: Sequence[Any], *, title: str = ""):
         axis.plot([effect], [-number], "o", color=colour, ms=7)
         highest = max(highest, high)
     axis.axvline(0, color=COLOURS["ink"], lw=1)
-    axis.axvspan(1, 1.08 * highest, color=COLOURS["good"], alpha=0.1, lw=0)
+    for number, row in enumerate(rows):
+        same = row.expression.endswith("same")
+        start, end = (-1, 1) if same else (1, 1.08 * highest)
+        tall = (-len(rows) - 1 if number == len(rows) - 1 else -number - 0.42, 0.58 - number)
+        axis.fill_between([start, end], *tall, color=COLOURS["good"], alpha=0.1, lw=0)
     axis.set(yticks=[], xlabel="effect / smallest that matters (from 1 on, it does)", title=title)
     axis.set(xlim=(None, 1.08 * highest), ylim=(-len(rows) + 0.5, 0.85))
     axis.grid(visible=False)

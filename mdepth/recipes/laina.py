@@ -152,6 +152,7 @@ def run(
         name=name,
         schedule=schedule,
         accelerator=settings.accelerator,
+        precision=settings.precision,
         prefetch=settings.prefetch,
         progress=progress,
     )

@@ -1,5 +1,7 @@
 """Properties that every network keeps, and the geometry of crops."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
@@ -55,10 +57,10 @@ def test_predict_is_deterministic_and_treats_images_alike(
 ) -> None:
     network.train()  # dropout must not show
     image = torch.rand(3, 3, *network.image_size, generator=generator)
-    together = network.predict(image)
-    assert torch.equal(together, network.predict(image))
-    alone = torch.cat([network.predict(image[i : i + 1]) for i in range(3)])
-    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    assert torch.equal(network.predict(image), network.predict(image))
+    exact, image = deepcopy(network).double(), image.double()
+    alone = torch.cat([exact.predict(image[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(exact.predict(image), alone, rtol=1e-9, atol=1e-9)
     assert network.training
 
 
@@ -175,3 +177,38 @@ def test_layer_table_leaves_no_hooks_behind() -> None:
     assert sum(row.parameters for row in rows) == models.count_parameters(network)
     assert all(not module._forward_hooks for module in network.modules())
     assert isinstance(network, EigenCoarse)
+
+
+class Sides(DepthNetwork):
+    """One layer of every kind that the table knows, two of them with kernels that are no squares."""
+
+    mean, std, depth_range = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.0, 1.0)
+
+    def __init__(self) -> None:
+        super().__init__(image_size=(12, 16), input_size=(12, 16), covered=(0, 12, 0, 16))
+        self.stack = nn.Sequential(
+            nn.Conv2d(3, 4, (2, 3), stride=(2, 1), padding=(0, 1)), nn.ReLU(), nn.MaxPool2d(2),
+            nn.AvgPool2d((1, 2)), nn.ConvTranspose2d(4, 2, 3, stride=(3, 3), bias=False),
+            nn.Flatten(), nn.Linear(2 * 9 * 12, 6), nn.Unflatten(1, (1, 2, 3)),
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.stack(x)
+
+
+def test_layer_table_lists_every_kind_with_both_sides_of_its_kernel() -> None:
+    rows = models.layer_sizes(Sides())
+    assert [(row.op, row.kernel, row.stride) for row in rows] == [
+        ("conv", (2, 3), 2), ("max pool", 2, 2), ("average pool", (1, 2), 1),
+        ("deconvolution", 3, 3), ("fully connected", 0, 0), ("reshape", 0, 0),
+    ]  # fmt: skip
+    assert [(row.channels, *row.size) for row in rows] == [
+        (4, 6, 16), (4, 3, 8), (4, 3, 4), (2, 9, 12), (6, 1, 1), (1, 2, 3),
+    ]  # fmt: skip
+    assert [row.parameters for row in rows] == [4 * 3 * 6 + 4, 0, 0, 4 * 2 * 9, 216 * 6 + 6, 0]
+
+
+def test_layer_table_knows_subclasses_of_a_layer() -> None:
+    network = Sides()
+    network.stack[0] = type("Masked", (nn.Conv2d,), {})(3, 4, (2, 3), stride=(2, 1), padding=(0, 1))
+    assert models.layer_sizes(network)[0].op == "conv"
