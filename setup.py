@@ -1,8 +1,8 @@
 """What pyproject.toml cannot say about packaging.
 
-The wheel carries what chapters draw from, the reference records and the reported numbers, so that a
-downloaded notebook runs where only the wheel is; and the known bugs of ports, which live beside the chapters
-in ``book/bugs``, are importable as ``mdepth_bugs``.
+The wheel carries what chapters draw from, the reference records, the measured times and the reported numbers,
+so that a downloaded notebook runs where only the wheel is; and the known bugs of ports, which live beside the
+chapters in ``book/bugs``, are importable as ``mdepth_bugs``.
 """
 
 import shutil
@@ -11,12 +11,16 @@ from pathlib import Path
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
-CARRIED = {"results/laptop": "_records/laptop", "data/reported": "reported"}
+CARRIED = {
+    "results/laptop": "_records/laptop",
+    "results/benchmarks": "_records/benchmarks",
+    "data/reported": "reported",
+}
 WEIGHTS = shutil.ignore_patterns("weights.safetensors", "checkpoint.pt")
 
 
 class BuildWithRecords(build_py):
-    """Copy the committed reference records and the reported numbers into the package."""
+    """Copy the committed reference records, times and reported numbers into the package."""
 
     def run(self) -> None:
         super().run()

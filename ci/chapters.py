@@ -146,6 +146,7 @@ def inputs_of(layout: Layout, name: str, path: Path, known: Iterable[str], data_
         "sources": sources,
         "records": {s: digest_tree(layout.root / "results" / "laptop" / s) for s in sources},
         "reported": {s: digest_tree_or_file(layout.root / "data" / "reported", s) for s in sources},
+        "times": digest_tree(layout.root / "results" / "benchmarks") if "benchmark(" in code else "",
         "weights": digest_tree(pretrained) if f"{layout.package}.weights" in modules else "",
         "parameters": {"profile": layout.profile, "data_dir": data_dir if uses_data else ""},
         "data": data_fingerprint(layout.root / data_dir) if uses_data and data_dir else "",

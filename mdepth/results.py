@@ -25,7 +25,9 @@ import numpy as np
 
 from mdepth.shapes import DataError
 
-__all__ = ["FILES", "FORMAT", "LIMIT", "Record", "check", "level_of", "read", "root", "shelf", "write"]
+__all__ = [
+    "FILES", "FORMAT", "LIMIT", "Record", "benchmark", "check", "level_of", "read", "root", "shelf", "write",
+]  # fmt: skip
 
 FILES = ("run.json", "metrics.json", "history.csv", "samples.npz")
 FORMAT = 1
@@ -136,6 +138,22 @@ def shelf(profile: str) -> Path:
     """Where the records of a profile are read from: below ``root()``, or what an installed wheel carries."""
     place, carried = root() / profile, Path(__file__).resolve().parent / "_records" / profile
     return carried if carried.is_dir() and not place.is_dir() else place
+
+
+def benchmark(name: str) -> dict[str, Any]:
+    """A committed result of ``benchmarks/<name>.py``: its ``rows``, and the ``hardware``, ``versions``,
+    ``commit`` and ``date`` without which a time means nothing.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    path = shelf("benchmarks") / f"{name}.json"
+    if not path.is_file():
+        raise DataError(
+            f"{path}: expected the result of a benchmark, found none; `python benchmarks/{name}.py --write` "
+            "makes it"
+        )
+    return json.loads(path.read_text())
 
 
 def write(record: Record, folder: Path | str, *, files: Mapping[str, Path] | None = None) -> Path:

@@ -4,7 +4,9 @@ import json
 import re
 import runpy
 import sys
+from collections import Counter
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,45 @@ def test_the_shortest_time_of_turns_counts(monkeypatch: pytest.MonkeyPatch) -> N
     functions = {"a": takes("a", [3.0, 1.0, 2.0]), "b": takes("b", [5.0, 6.0, 4.0])}
     assert harness.best_seconds(functions, repeats=3) == {"a": 1.0, "b": 4.0}
     assert called == ["a", "b"] * 3
+
+
+def test_fast_and_plain_forms_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    import laina
+
+    from mdepth.models.encoders import resnet50
+    from mdepth.models.laina import LainaSize
+
+    monkeypatch.setattr(laina, "TURNS", (1, 1))
+    tiny = LainaSize(partial(resnet50, width=2), input_size=(64, 96), reduce=(1, 32))
+    rows = [row for pair in laina.pairs(tiny) for row in laina.measure(pair, 2, "cpu")]
+    counts = {"block": 8, "way": 6, "decoder": 2, "network": 2}
+    assert Counter(row["part"] for row in rows[::2]) == counts
+    for forward, training in zip(rows[::2], rows[1::2], strict=True):
+        assert (forward["mode"], training["mode"]) == ("forward", "training")
+        measured = {"mode", "plain_ms", "fast_ms", "speedup"}
+        assert {key: training[key] for key in training.keys() - measured} == {
+            key: forward[key] for key in forward.keys() - measured
+        }
+        assert forward["largest_difference"] < 1e-5
+    assert all(row["speedup"] == row["plain_ms"] / row["fast_ms"] for row in rows)
+    fewer = {(row["part"], row["decoder"], row["case"]): row["fewer_products"] for row in rows}
+    assert fewer["block", "upconv", "4 -> 2, 16 x 24"] == 100 / 25
+    plain, fast, last = 2 * 2 * 100, 2 * 2 * 25, 4 * 9  # a cell: two branches, twice the channels; the 3x3
+    assert fewer["block", "upproj", "32 -> 16, 2 x 3"] == pytest.approx((plain + last) / (fast + last))
+    assert fewer["way", "upconv", "one convolution"] == pytest.approx(100 / 36)
+    assert fewer["way", "upconv", "transposed convolution"] == 100 / 25
+    cells = 9 * 2 * 3 + 6 * 3 * 3 + 6 * 2 * 4 + 4 * 3 * 4  # B and D make a row more, C and D a column
+    assert fewer["way", "upconv", "uncut"] == pytest.approx(100 * 2 * 3 / cells)
+
+
+def test_the_times_of_laina_are_read_not_typed() -> None:
+    import laina
+
+    forward, training = laina.as_reported()
+    assert (forward["plain_ms"], forward["fast_ms"], forward["speedup"]) == (78, 55, 78 / 55)
+    assert training["saved_percent"] == 15
+    assert training["speedup"] == pytest.approx(100 / 85)
+    assert (forward["origin"], training["origin"]) == ("quoted", "memory")
 
 
 def test_memory_of_a_build_counts_what_it_started() -> None:

@@ -106,7 +106,7 @@ def test_the_wheel_holds_code_records_and_reported_numbers(wheel: Path) -> None:
     assert "mdepth_bugs/eigen.py" in names
     for path in (ROOT / "data" / "reported").glob("*.yaml"):
         assert f"mdepth/reported/{path.name}" in names
-    for path in (ROOT / "results" / "laptop").rglob("run.json"):
+    for path in [*(ROOT / "results/laptop").rglob("run.json"), *(ROOT / "results/benchmarks").glob("*.json")]:
         assert f"mdepth/_records/{path.relative_to(ROOT / 'results')}" in names
     assert not [name for name in names if name.startswith(("tests/", "ci/", "book/", "results/"))]
     assert not [name for name in names if name.endswith(("weights.safetensors", ".pt"))]

@@ -273,3 +273,13 @@ def test_committed_records_are_correct_and_small(root: Path) -> None:
         results.check(place)
     size = sum((place / name).stat().st_size for place in places for name in results.FILES)
     assert size < 25_000_000
+
+
+def test_times_are_read_from_the_committed_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = {"benchmark": "speed", "rows": [{"speedup": 3.0}], "hardware": {"cpu": "some"}}
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "speed.json").write_text(json.dumps(written))
+    monkeypatch.setenv("MDEPTH_RESULTS", str(tmp_path))
+    assert results.benchmark("speed") == written
+    with pytest.raises(DataError, match=r"haste.json: expected the result of a benchmark.*haste.py --write"):
+        results.benchmark("haste")

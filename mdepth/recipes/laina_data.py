@@ -15,20 +15,22 @@ from mdepth.datasets.sample import DepthDataset, Sample
 from mdepth.datasets.transforms import Augmentation, augment, resize
 from mdepth.datasets.worlds import World, load
 from mdepth.models import DepthNetwork, build
-from mdepth.recipes.laina_settings import Settings
+from mdepth.recipes.laina_settings import Memory, Settings
 from mdepth.recipes.parts import SPLIT_IN_TIME, data_root, nyu_sets, red_kitchen, split_in_time, take
 from mdepth.shapes import Depth, Tensor, Valid
 
 __all__ = [
     "Batches", "EvenlySpread", "datasets", "describe", "fingerprint", "map_size",
-    "mean_depth", "real_sets", "targets",
+    "mean_depth", "real_sets", "targets", "worlds",
 ]  # fmt: skip
 
 
 def describe(settings: Settings) -> dict[str, Any]:
     """What decides the data, without touching them."""
     if settings.data in ("rooms", "roads"):
-        return {split: _world(settings, split).describe() for split in ("train", "test")}
+        return {
+            part: world.describe() for part, world in zip(("train", "test"), worlds(settings), strict=True)
+        }
     return {"set": settings.data, "split": SPLITS[settings.data]}
 
 
@@ -39,18 +41,22 @@ SPLITS = {
 }
 
 
-def _world(settings: Settings, split: str) -> World:
-    """The synthetic set of a split at the network's image size."""
+def worlds(settings: Settings) -> tuple[World, World]:
+    """The synthetic training and test set, at the network's image size."""
     with torch.device("meta"):  # no weights, only to ask for the size
         height, width = build(settings.network).image_size
-    count = settings.train_size if split == "train" else settings.test_size
-    return World(settings.data, split, scenes=count, height=height, width=width)
+    splits = ("train", "train" if isinstance(settings, Memory) else "test")
+    train, test = (
+        World(settings.data, split, scenes=count, height=height, width=width)
+        for split, count in zip(splits, (settings.train_size, settings.test_size), strict=True)
+    )
+    return train, test
 
 
 def datasets(settings: Settings, size: tuple[int, int], *, progress: bool = False) -> tuple[Any, Any]:
     """Training and test set; the real ones from the folder that ``MDEPTH_DATA`` names."""
     if settings.data in ("rooms", "roads"):
-        train, test = (load(_world(settings, split), progress=progress) for split in ("train", "test"))
+        train, test = (load(world, progress=progress) for world in worlds(settings))
         return train, test
     if settings.data == "redkitchen":
         return split_in_time(real_sets(settings)[0], size)

@@ -187,7 +187,7 @@ HYPERPARAMETERS = [
         why="those weights are not part of this repository; with them the fit is tested by name and shape",
     ),
     _row(
-        "decoder: channels", "1024 to 64", "released", "96 to 6", why="2 MB of weights in half precision",
+        "decoder: channels", "1024 to 64", "released", "96 to 6", why="4 MB of weights in half precision",
         alexnet="64 to 4", vgg="64 to 4", field75="64 to 4", field123="64 to 4", field219="64 to 4",
         fc="one layer",
     ),
@@ -223,12 +223,14 @@ HYPERPARAMETERS = [
     _row(
         "samples seen", "about 20 epochs of 95,000 (NYU), 30 of 15,000 (Make3D)", "authors; recalled",
         f"{LAPTOP['upproj-rooms'].steps * LAPTOP['upproj-rooms'].batch:,}", why="minutes instead of days",
+        memory="8,000",
     ),
     _row(
         "training images", "11 to 12 thousand of the raw video, evenly spaced; about 95,000 made of them "
         "beforehand", "authors", "1,000 rooms or roads, made new at every draw",
         "12,000, evenly spaced; made new at every draw", why="none is kept, so that none is seen twice",
         make3d="400, made new at every draw", redkitchen="the first 60 % of a video",
+        memory="8 rooms, always the same",
     ),
     _row(
         "dropout before the last convolution", "0.5", "authors", "none",
@@ -241,7 +243,7 @@ HYPERPARAMETERS = [
     _row(
         "zoom; roll; gain; flip", "as Eigen et al. 2014: 1-1.5; 5 degrees; 0.8-1.2; 0.5", "authors",
         "1-1.2; 5 degrees; 0.8-1.2; 0.5", why="so few steps are not enough to learn a larger zoom",
-        roads="1-1.2; none; 0.8-1.2; 0.5",
+        roads="1-1.2; none; 0.8-1.2; 0.5", memory="none",
     ),
     _row(
         "crop of the image", "the paper: a centre crop; the authors: none in fact", "authors", "none", "none",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from mdepth.recipes import Variant
 
-__all__ = ["MAKE3D", "NYU", "ROADS", "ROOMS", "VARIANTS", "Settings", "seeds", "settings"]
+__all__ = ["MAKE3D", "NYU", "ROADS", "ROOMS", "VARIANTS", "Memory", "Settings", "seeds", "settings"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,11 @@ class Settings:
             raise ValueError(f"farthest must not be negative, got {self.farthest}")
 
 
+@dataclass(frozen=True)
+class Memory(Settings):
+    """Trained on a few images, unchanged, and tested on them: what a decoder can draw, not what it knows."""
+
+
 ROOMS = Settings(
     "laina-resnet18-upproj-rooms", "rooms", batch=8, optimiser="adam", rate=0.002, decay=0.0, warm_up=20,
     dropout=0.0, zoom=(1.0, 1.2), precision="bf16-mixed",
@@ -99,6 +104,10 @@ def _small(network: str, **changes: Any) -> Settings:
     return replace(ROOMS, network=f"laina-{network}-rooms", **changes)
 
 
+MEMORY: dict[str, Any] = {
+    "train_size": 8, "test_size": 8, "steps": 1000, "zoom": (1.0, 1.0), "roll": 0.0, "gain": (1.0, 1.0),
+    "flip": 0.0,
+}  # fmt: skip
 LAPTOP = {
     "upproj-rooms": ROOMS,
     "upconv-rooms": _small("resnet18-upconv"),
@@ -122,6 +131,10 @@ LAPTOP = {
     "upproj-roads": ROADS,
     "upproj-l2-roads": replace(ROADS, loss="l2"),
     "upproj-redkitchen": RED_KITCHEN,
+}
+LAPTOP |= {
+    f"{name}-memory-rooms": Memory(**(vars(LAPTOP[f"{name}-rooms"]) | MEMORY))
+    for name in ("upproj", "upconv", "deconv", "fc")
 }
 FULL_WORLDS: dict[str, Any] = {
     "protocols": ("worlds",), "train_size": 10_000, "steps": 20_000, "init": "he", "warm_up": 100,
@@ -164,6 +177,10 @@ SUMMARIES = {
     "alexnet-upconv-l2-rooms": "AlexNet and up-convolutions, squared errors; synthetic rooms",
     "alexnet-fc-rooms": "AlexNet and fully connected layers; synthetic rooms",
     "alexnet-fc-l2-rooms": "AlexNet and fully connected layers, squared errors; synthetic rooms",
+    "upproj-memory-rooms": "up-projections that learn eight synthetic rooms by heart",
+    "upconv-memory-rooms": "up-convolutions that learn eight synthetic rooms by heart",
+    "deconv-memory-rooms": "deconvolutions that learn eight synthetic rooms by heart",
+    "fc-memory-rooms": "one fully connected layer that learns eight synthetic rooms by heart",
     "upproj-roads": "up-projections, depths below 70 m; synthetic roads",
     "upproj-l2-roads": "up-projections, squared errors, depths below 70 m; synthetic roads",
     "upproj-redkitchen": "small up-projections, one real room (7-Scenes)",
@@ -191,7 +208,8 @@ FIVE, ONE = (0, 1, 2, 3, 4), (0,)
 HEADLINES = ("upproj-rooms", "upconv-rooms", "deconv-rooms", "fc-rooms", "upproj-l2-rooms")
 ROWS = (
     "upconv-l2-rooms", "deconv-l2-rooms", "fc-coarse-rooms", "vgg-upconv-rooms", "vgg-upconv-l2-rooms",
-    "alexnet-upconv-l2-rooms", "alexnet-fc-rooms", "alexnet-fc-l2-rooms",
+    "alexnet-upconv-l2-rooms", "alexnet-fc-rooms", "alexnet-fc-l2-rooms", "upproj-memory-rooms",
+    "upconv-memory-rooms", "deconv-memory-rooms", "fc-memory-rooms",
 )  # fmt: skip
 SEEDS = dict.fromkeys(HEADLINES, FIVE) | dict.fromkeys(ROWS, ONE)
 """Of the reference runs: five for a headline, one for a line on which no claim rests, three for others."""

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from real_layouts import lay_out_nyu
 
-from mdepth.datasets import check, export, kitti, nyu
+from mdepth.datasets import check, kitti
 from mdepth.models import build
 from mdepth.recipes import eigen, eigen_data
 from mdepth.recipes.eigen import Batches, Settings
@@ -22,21 +23,6 @@ pytestmark = pytest.mark.realdata
 DAY, DRIVE = "2011_09_26", "2011_09_26_drive_0002_sync"
 TRAINED = ["0 l", "0 r", "3 r", "5 l", "5 r", "6 l"]
 STANDING = 6
-
-
-def lay_out_nyu(root: Path, samples: Path) -> None:
-    """The labelled images: one of the test set, and one of the training scene that the sync frames show. The
-    same frames once more in a folder that is none of the training scenes.
-    """
-    (root / "nyu" / "sync").mkdir(parents=True)
-    (root / "nyu" / "official_splits" / "test").mkdir(parents=True)
-    for place in ("sync/basement_0001a", "official_splits/test/basement"):
-        (root / "nyu" / place).symlink_to(samples / "nyu" / "sync_basement_0001a")
-    labelled = nyu.LabelledPngs(
-        [samples / "nyu/labeled_8bit/00000.jpg"], [samples / "nyu/labeled_0001/depth_filled.png"]
-    )[0]
-    known = nyu.SyncFolder(root / "nyu/sync")[0]
-    export.nyu_mat([labelled, known], root / "nyu" / "nyu_depth_v2_labeled.mat", test=[0])
 
 
 def lay_out_kitti(root: Path, samples: Path) -> None:

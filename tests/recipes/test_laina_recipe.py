@@ -23,7 +23,7 @@ from mdepth.models.laina_sizes import FIELDS
 from mdepth.recipes import laina
 from mdepth.recipes.laina import MAKE3D, NYU, ROADS, ROOMS, Batches, Stairs
 from mdepth.recipes.laina_data import EvenlySpread, map_size
-from mdepth.recipes.laina_settings import FULL, LAPTOP, SEEDS
+from mdepth.recipes.laina_settings import FULL, LAPTOP, MEMORY, SEEDS
 from mdepth.train import step_generator
 
 
@@ -70,6 +70,14 @@ def test_variants_differ_from_the_first_in_what_their_name_says() -> None:
     }
     assert changed.pop("upproj-rooms") == set()
     assert changed.pop("upproj-fast-rooms") == {"fast"}
+    learnt = {name: changed.pop(name) for name in list(changed) if "memory" in name}
+    assert len(learnt) == 4
+    for name, keys in learnt.items():
+        decoder = name.split("-")[0]
+        assert keys == set(MEMORY) | ({"network"} if decoder != "upproj" else set())
+        assert LAPTOP[name].network == LAPTOP[f"{decoder}-rooms"].network
+        about = laina.describe(LAPTOP[name])
+        assert about["train"] == about["test"]  # what it was trained on
     for name in ("upproj-l2-rooms", "upproj-l1-rooms"):
         assert changed.pop(name) == {"loss"}
     for name, keys in changed.items():
