@@ -155,6 +155,31 @@ CLAIMS = [
     ),
 ]
 
+CLAIMS += [
+    _claim(
+        "residual-learns-by-heart",
+        "Up-projections learn a few rooms by heart sooner than up-convolutions: after equal steps they draw more.",
+        "text on up-projections: residual learning on the way up; the test is ours",
+        0.25,
+        "a quarter more of every step is seen at once; chosen after a first look at one seed",
+        variant="upproj-memory-rooms",
+        variant_b="upconv-memory-rooms",
+        metric="drawn_steps",
+        a="steps",
+        b="steps",
+        direction="higher",
+    ),
+    _claim(
+        "knowing-is-not-drawing",
+        "The fully connected layer learns rooms by heart better than up-projections.",
+        "text on fully connected layers: not suited; the test is ours",
+        0.1,
+        "a tenth of the error is seen; chosen after a first look at one seed",
+        variant="fc-memory-rooms",
+        variant_b="upproj-memory-rooms",
+    ),
+]
+
 SAME = "the same"
 SMALL, PAPER = tuple(LAPTOP), tuple(name for name in FULL if not name.endswith("rooms"))
 MINUTES = "a run takes minutes on one core"

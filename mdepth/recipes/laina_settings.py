@@ -208,8 +208,7 @@ FIVE, ONE = (0, 1, 2, 3, 4), (0,)
 HEADLINES = ("upproj-rooms", "upconv-rooms", "deconv-rooms", "fc-rooms", "upproj-l2-rooms")
 ROWS = (
     "upconv-l2-rooms", "deconv-l2-rooms", "fc-coarse-rooms", "vgg-upconv-rooms", "vgg-upconv-l2-rooms",
-    "alexnet-upconv-l2-rooms", "alexnet-fc-rooms", "alexnet-fc-l2-rooms", "upproj-memory-rooms",
-    "upconv-memory-rooms", "deconv-memory-rooms", "fc-memory-rooms",
+    "alexnet-upconv-l2-rooms", "alexnet-fc-rooms", "alexnet-fc-l2-rooms",
 )  # fmt: skip
 SEEDS = dict.fromkeys(HEADLINES, FIVE) | dict.fromkeys(ROWS, ONE)
 """Of the reference runs: five for a headline, one for a line on which no claim rests, three for others."""
