@@ -158,7 +158,7 @@ CLAIMS = [
 CLAIMS += [
     _claim(
         "residual-learns-by-heart",
-        "Up-projections learn a few rooms by heart sooner than up-convolutions: after equal steps they draw more.",
+        "Up-projections learn rooms by heart sooner than up-convolutions: after equal steps they draw more.",
         "text on up-projections: residual learning on the way up; the test is ours",
         0.25,
         "a quarter more of every step is seen at once; chosen after a first look at one seed",
