@@ -289,7 +289,8 @@ def berhu_loss(prediction: Depth, target: Depth, valid: Valid, share: float = 0.
     Raises:
         ValueError: ``share`` is not above 0.
 
-    Source: Laina et al. 2016, text on the loss. Whether invalid pixels take part in their c is not known.
+    Source: Laina et al. 2016, as summaries have it. That c is a constant to the gradient, and looks at valid
+    pixels alone, is ours: of their c neither is known.
 
     Example:
         >>> prediction, target = torch.tensor([[[[1.5, 6.0]]]]), torch.ones(1, 1, 1, 2)

@@ -12,7 +12,7 @@ in between, so that scores are taken over exactly the measurements; ``dense=True
 and training. Two evaluations are in use:
 
 * That of Laina et al. 2016 takes the whole photograph at 460 x 345 and a grid whose cells are filled, below
-  70 m (criterion C1) or all of it (C2): ``LainaMake3D``.
+  70 m (criterion C1; later papers also take all of it, C2, recalled): ``LainaMake3D``.
 * That of Monodepth2 keeps the central rows (half the width: 2:1) and the central 21 rows of the grid, and
   depth below 70 m. It lays 21 rows that measure 867 pixels over a crop of 852: at the upper and lower end a
   measurement sits up to 7 pixels from where it was taken.

@@ -1,7 +1,7 @@
 """Weights of Laina et al. 2016 in other forms: plain blocks as fast ones and back, and the released
 TensorFlow weights (ResNet-50, fast up-projection, NYU).
 
-The release holds 394 arrays named ``<layer>/<parameter>``, for example ``layer2x_br1_ConvA/weights``.
+The released network has 394 arrays named ``<layer>/<parameter>``, for example ``layer2x_br1_ConvA/weights``.
 ``tf_names`` says which of them belongs to which of our parameters, ``load_tf`` puts them there: every array
 once, none guessed, none left over. A convolution's kernel lies there as (rows, columns, inputs, outputs),
 here as (outputs, inputs, rows, columns); everything else is copied as it is.

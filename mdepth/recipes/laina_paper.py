@@ -81,7 +81,7 @@ CLAIMS = [
     _claim(
         "berhu-beats-l1-rmse",
         "The squares above c lower the RMSE that absolute errors alone leave.",
-        "text on the loss: large errors weigh more than under L1; the comparison is ours",
+        "text on the loss (recalled): large errors weigh more than under L1; the comparison is ours",
         0.02,
         "below 2 % the outer part of the loss would do nothing that one can see",
         variant="upproj-rooms",
@@ -109,7 +109,7 @@ CLAIMS = [
     _claim(
         "fast-is-the-same",
         "Trained in the fast form, the network is as good as trained in the plain one.",
-        "text on faster up-convolutions: the same function in less time",
+        "text on faster up-convolutions (summaries): the same function in less time",
         0.03,
         "two trainings of one network from two seeds differ by about as much",
         variant="upproj-fast-rooms",
@@ -129,7 +129,7 @@ CLAIMS = [
     _claim(
         "sharper-than-eigen",
         "Its maps draw more of every step in depth than those of Eigen et al. 2014.",
-        "text and figures: sharper maps without a second network to refine them; the measure is ours",
+        "recalled: sharper maps without a second network to refine them; the measure is ours",
         0.25,
         "an edge that is less than a quarter higher is not seen to be sharper",
         variant="upproj-rooms",
@@ -142,7 +142,7 @@ CLAIMS = [
     _claim(
         "convolutions-sharper-than-fc",
         "Up-projections draw more of every step in depth than a fully connected layer to as many pixels.",
-        "text on fully connected layers; the measure is ours",
+        "not in our facts; the comparison and the measure are ours",
         0.1,
         "an edge that is less than a tenth higher is not seen to be sharper",
         variant="upproj-rooms",
@@ -159,7 +159,7 @@ CLAIMS += [
     _claim(
         "residual-learns-by-heart",
         "Up-projections learn rooms by heart sooner than up-convolutions: after equal steps they draw more.",
-        "text on up-projections: residual learning on the way up; the test is ours",
+        "recalled: residual learning on the way up; the test is ours",
         0.25,
         "a quarter more of every step is seen at once; chosen after a first look at one seed",
         variant="upproj-memory-rooms",
@@ -172,7 +172,7 @@ CLAIMS += [
     _claim(
         "knowing-is-not-drawing",
         "The fully connected layer learns rooms by heart better than up-projections.",
-        "text on fully connected layers: not suited; the test is ours",
+        "not in our facts; the test is ours",
         0.1,
         "a tenth of the error is seen; chosen after a first look at one seed",
         variant="fc-memory-rooms",
@@ -221,25 +221,26 @@ HYPERPARAMETERS = [
         why="at deviation 0.01 a small network needs longer to begin",
     ),
     _row(
-        "output starts at", "not known", "", "the mean depth", "the mean depth",
+        "output starts at", "not known", "not known", "the mean depth", "the mean depth",
         why="behind a ReLU, an output below zero has no gradient",
     ),
     _row(
-        "loss", "berHu, c = 0.2 of the batch's largest error; L2", TABLE1, SAME,
+        "loss", "berHu, c = 0.2 of the batch's largest error; L2", "summaries; Table 1 (recalled)", SAME,
         l2="L2", l1="L1", why="L1 and L2 are there to be compared",
     ),
     _row(
-        "blocks", "fast form", "released", "plain form", fast="fast form",
-        why="the plain form is what is explained; the fast one is there to be compared",
+        "blocks", "NYU: fast form, padded before the map; Make3D: plain form, converted later", "authors",
+        "plain form", "fast form, padded after the map", fast="fast form",
+        why="the plain form is explained, the fast one is compared; padded after, both are one function",
     ),
     _row(
         "optimiser", "SGD, momentum 0.9", "authors", "Adam", why="from random weights and in minutes",
     ),
     _row(
-        "rate", "0.01, all layers alike", "authors", "0.002", why="Adam's", l2="0.002", make3d=SAME,
+        "rate", "0.01, all layers alike; 0.005 for L2 on Make3D", "authors; recalled", "0.002", why="Adam's",
     ),
     _row(
-        "schedule", "divided by 2 and by 5 in turn, at plateaus, every 6 to 8 epochs", "authors",
+        "schedule", "divided by 2 and by 5 in turn, at plateaus, every 6 to 8 epochs", "authors; recalled",
         "20 steps up, half a cosine down", "divided by 2 and by 5 after 35 and 70 % of the steps",
         why="so few steps have to end calmly; when exactly a plateau was seen is not known",
     ),
@@ -262,16 +263,16 @@ HYPERPARAMETERS = [
         why="of six channels, half cannot be spared",
     ),
     _row(
-        "numbers of the convolutions in training", "not said", "", "16 bits (bfloat16)", "32 bits",
+        "numbers of the convolutions in training", "not known", "not known", "16 bits (bfloat16)", "32 bits",
         why="a run takes little more than half the time; weights and scores have 32 bits",
     ),
     _row(
-        "zoom; roll; gain; flip", "as Eigen et al. 2014: 1-1.5; 5 degrees; 0.8-1.2; 0.5", "authors",
+        "zoom; roll; gain; flip", "as Eigen et al. 2014, who have 1-1.5; 5 degrees; 0.8-1.2; 0.5", "authors",
         "1-1.2; 5 degrees; 0.8-1.2; 0.5", why="so few steps are not enough to learn a larger zoom",
         roads="1-1.2; none; 0.8-1.2; 0.5", memory="none",
     ),
     _row(
-        "crop of the image", "the paper: a centre crop; the authors: none in fact", "authors", "none", "none",
+        "crop of the image", "a user quotes a centre crop; none, say the authors", "authors", "none", "none",
         why="the authors' word on what they did",
     ),
     _row(

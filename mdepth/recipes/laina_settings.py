@@ -23,7 +23,9 @@ class Settings:
     loss: Literal["berhu", "l2", "l1"] = "berhu"
     """Text on the loss; the paper compares the first two."""
     fast: bool = False
-    """Train the fast form, which begins as the same function as the plain one; the paper's does."""
+    """Train the fast form, which begins as the same function as the plain one. Authors: so on NYU; on Make3D
+    the plain one, converted later.
+    """
     train_size: int = 1000
     """Scenes of the synthetic training set."""
     test_size: int = 128
@@ -47,7 +49,7 @@ class Settings:
     decay: float = 5e-4
     """Weight decay of all layers; authors."""
     warm_up: int = 0
-    """Steps in which the rate rises from nothing; none in the paper."""
+    """Steps in which the rate rises from nothing; none known."""
     stairs: tuple[float, ...] = ()
     """Parts of the steps after which the rate is divided by 2, by 5, by 2 ...; half a cosine where empty."""
     init: Literal["he", "normal"] = "he"
