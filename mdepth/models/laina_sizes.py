@@ -2,9 +2,9 @@ r"""Sizes beside those of Laina et al. 2016 for NYU: for Make3D, for the synthet
 
 Summaries of the paper give the receptive field as its reason to take ResNet-50: one of its features sees 483
 pixels, more than the image has, where VGG-16's sees 276 and AlexNet's 151. But these encoders differ in much
-more than that. :class:`DilatedEncoder` differs in nothing else: the same layers, parameters and products at the same
-places, with the taps of its later convolutions 1, 2 or 4 steps apart. Its features see 75, 123 or 219 of 128
-columns, nearly the paper's shares of its 304.
+more than that. :class:`DilatedEncoder` differs in nothing else: the same layers, parameters and products at
+the same places, with the taps of its later convolutions 1, 2 or 4 steps apart. Its features see 75, 123 or
+219 of 128 columns, nearly the paper's shares of its 304.
 
 Source: the sizes are ours; the question is that of Laina et al. 2016, by summaries.
 """
