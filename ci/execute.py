@@ -126,16 +126,19 @@ class _Filtered:
         return getattr(self.stream, name)
 
 
-def check_reads(layout: Layout, name: str, read: list[str], sources: list[str]) -> None:
-    """Refuse a chapter that read a record of a source it does not name: the build could not know when to run
-    it again.
+def check_reads(layout: Layout, name: str, read: list[str], inputs: dict) -> None:
+    """Refuse a chapter that read a record of a source it does not name, or times without a call that says so:
+    the build could not know when to run it again.
     """
+    sources = inputs["sources"]
     paths = [Path(path).relative_to(layout.root / "results").parts for path in read]
     if unknown := {parts[1] for parts in paths if parts[0] in PROFILES} - set(sources):
         raise PipelineError(
             f"{name}: read records of {sorted(unknown)} but names only {sources}; name the source in a code "
             "cell"
         )
+    if any(parts[0] == "benchmarks" for parts in paths) and not inputs["times"]:
+        raise PipelineError(f"{name}: read measured times without calling `benchmark(` by its name")
 
 
 def execute(layout: Layout, name: str, data_dir: str) -> None:
@@ -169,7 +172,7 @@ def execute(layout: Layout, name: str, data_dir: str) -> None:
     if found := list(problems(executed, forbidden=private)):
         raise PipelineError("\n".join(f"{path}: {problem}" for problem in found))
     used = json.loads(report.read_text()) if report.is_file() else {"read": [], "peak_mb": None}
-    check_reads(layout, name, used["read"], inputs["sources"])
+    check_reads(layout, name, used["read"], inputs)
     first = INSTALL.format(package=layout.package, url=layout.wheel_url)
     result = tidied(executed, {"profile": layout.profile, "data_dir": ""}, first)
     seconds = round(time.monotonic() - started, 1)

@@ -153,7 +153,7 @@ def benchmark(name: str) -> dict[str, Any]:
             f"{path}: expected the result of a benchmark, found none; `python benchmarks/{name}.py --write` "
             "makes it"
         )
-    return json.loads(path.read_text())
+    return _read_json(path)
 
 
 def write(record: Record, folder: Path | str, *, files: Mapping[str, Path] | None = None) -> Path:

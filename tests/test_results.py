@@ -283,3 +283,6 @@ def test_times_are_read_from_the_committed_results(tmp_path: Path, monkeypatch: 
     assert results.benchmark("speed") == written
     with pytest.raises(DataError, match=r"haste.json: expected the result of a benchmark.*haste.py --write"):
         results.benchmark("haste")
+    (tmp_path / "benchmarks" / "broken.json").write_text("{")
+    with pytest.raises(DataError, match=r"broken.json"):
+        results.benchmark("broken")

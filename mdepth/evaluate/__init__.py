@@ -5,14 +5,16 @@
 - :mod:`mdepth.evaluate.scoring`: a network, or predictions made elsewhere, over a data set under any number
   of protocols;
 - :mod:`mdepth.evaluate.baselines`: predictions that never look at the image;
-- :mod:`mdepth.evaluate.tasks`: all of that for normals and labels.
+- :mod:`mdepth.evaluate.tasks`: all of that for normals and labels;
+- :mod:`mdepth.evaluate.sharpness`: which share of the true steps of depth a map draws.
 """
 
 from mdepth.evaluate.baselines import DepthMap, mean_depth_baseline, mean_map_baseline
 from mdepth.evaluate.protocols import CROPS, PROTOCOLS, Crop, Protocol, blend_flips, get_protocol
 from mdepth.evaluate.scoring import Scores, evaluate, score_predictions
+from mdepth.evaluate.sharpness import drawn_steps
 
 __all__ = [
-    "CROPS", "PROTOCOLS", "Crop", "DepthMap", "Protocol", "Scores", "blend_flips", "evaluate", "get_protocol",
-    "mean_depth_baseline", "mean_map_baseline", "score_predictions",
+    "CROPS", "PROTOCOLS", "Crop", "DepthMap", "Protocol", "Scores", "blend_flips", "drawn_steps", "evaluate",
+    "get_protocol", "mean_depth_baseline", "mean_map_baseline", "score_predictions",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ An average over all pixels hardly notices a blurred edge, and a count of edges d
 import math
 
 import torch
+from torch.nn import functional
 
 from mdepth.metrics import bends
 from mdepth.shapes import Depth, Float, Tensor, Valid, check_same_shape
@@ -29,7 +30,8 @@ def drawn_steps(
 
     1 where every step has its height within these five pixels, 0 for a flat map, a third where an edge is
     spread over three times the width; below 0 where near and far are exchanged. Steps that are not there do
-    not count. A factor on a whole map changes nothing. NaN for an image without steps.
+    not count, nor does what lies beside a hole. A factor on a whole map changes nothing. NaN for an image
+    without steps. Maps have at least five rows and columns.
 
     Example:
         >>> step = torch.where(torch.arange(8) < 4, 1.0, 2.0).expand(1, 1, 8, 8)
@@ -38,7 +40,8 @@ def drawn_steps(
     """
     check_same_shape(prediction=prediction, target=target, valid=valid)
     found, true = (torch.where(valid, depth, 1.0).log() for depth in (prediction, target))
-    edge, sums = bends(target) & valid, []
+    beside_holes = functional.max_pool2d((~valid).float(), 3, stride=1, padding=1) > 0
+    edge, sums = bends(target) & ~beside_holes, []
     for axis in (-2, -1):
         guess, step = _change(found, axis), _change(true, axis)
         known = _ends(valid, axis) & _middle(edge, axis) & (step.abs() >= math.log(smallest))

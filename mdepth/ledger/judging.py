@@ -163,7 +163,8 @@ def _effects(claim: Claim, left: Runs, right: Runs) -> dict[int, float]:
 def _expression(claim: Claim) -> str:
     a, b = f"{claim.variant}:{claim.a}", f"{claim.variant_b or claim.variant}:{claim.b}"
     if not claim.b:
-        return f"{claim.metric} of {a}, {claim.direction} than 0"
+        way = "same as" if claim.direction == "same" else f"{claim.direction} than"
+        return f"{claim.metric} of {a}, {way} 0"
     other = f"{claim.metric_b} of {b}" if claim.metric_b else b
     over = f" over {other}" if claim.relative else ""
     return f"{claim.metric} of {a} minus {other}{over}, {claim.direction}"

@@ -123,7 +123,10 @@ class DepthNetwork(nn.Module):
         """
         with evaluating(self):
             depth = self.to_depth(self(self.prepare(image))).clamp(*self.depth_range)
-        return self._place(depth, image.shape[-2], image.shape[-1]).to(image.device, image.dtype)
+        depth = self._place(depth, image.shape[-2], image.shape[-1]).clamp(
+            *self.depth_range
+        )  # interpolation rounds
+        return depth.to(image.device, image.dtype)
 
     def _place(self, depth: Float[Tensor, "B 1 h w"], height: int, width: int) -> Depth:
         """Put the native depth map where it belongs in a ``height`` x ``width`` image and repeat its border

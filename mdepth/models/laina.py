@@ -45,6 +45,7 @@ Where we differ: encoders start at random, where the paper takes ImageNet weight
 2015; the answer starts near ``mean_depth``, since a ReLU passes no gradient where it is below zero.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -329,7 +330,7 @@ class Laina(_Laina):
         self.answer = nn.Sequential(OrderedDict(dropout=nn.Dropout(dropout), conv=answer, relu=nn.ReLU()))
         for part in (self.reduce, self.decoder, self.answer):
             _initialise(part, init)
-        _start_at(answer, mean_depth)
+        _start_at(answer, mean_depth, spread=2**0.5 if decoder == "upproj" else 1.0)  # the sum of two norms
 
     def forward(self, x: Image) -> Float[Tensor, "B 1 h w"]:
         """Normalised image to metres."""
@@ -420,7 +421,18 @@ def _initialise(part: nn.Module, init: str) -> None:
             nn.init.normal_(weight, std=0.01)
 
 
-def _start_at(answer: nn.Conv2d | nn.Linear, mean_depth: float) -> None:
-    """Let the output begin near one positive depth: the ReLU behind it passes no gradient below zero."""
-    nn.init.normal_(answer.weight, std=0.1 / answer.weight[0].numel() ** 0.5)
-    nn.init.constant_(answer.get_parameter("bias"), mean_depth)
+def _start_at(answer: nn.Conv2d | nn.Linear, mean_depth: float, spread: float = 1.0) -> None:
+    r"""Let the output begin near one positive depth: the ReLU behind it passes no gradient below zero.
+
+    Of a convolution all weights are alike and positive, and there is no bias: the output is a sum of
+    features. Behind a norm and a ReLU they have the mean :math:`s / \sqrt{2 \pi}`, with s the ``spread`` of
+    what enters the ReLU. A bias of that depth, from which features are taken and to which some are added,
+    would be a ceiling wherever a decoder of few channels learns only to take.
+    """
+    inputs = answer.weight[0].numel()
+    if isinstance(answer, nn.Conv2d):
+        nn.init.constant_(answer.weight, mean_depth * (2 * math.pi) ** 0.5 / (spread * inputs))
+        nn.init.zeros_(answer.get_parameter("bias"))
+    else:
+        nn.init.normal_(answer.weight, std=0.1 / inputs**0.5)
+        nn.init.constant_(answer.get_parameter("bias"), mean_depth)

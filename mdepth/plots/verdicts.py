@@ -43,7 +43,7 @@ def verdicts(rows: Sequence[Any], *, title: str = ""):
         highest = max(highest, high)
     axis.axvline(0, color=COLOURS["ink"], lw=1)
     for number, row in enumerate(rows):
-        same = row.expression.endswith("same")
+        same = _way(row) == "same"
         start, end = (-1, 1) if same else (1, 1.08 * highest)
         tall = (-len(rows) - 1 if number == len(rows) - 1 else -number - 0.42, 0.58 - number)
         axis.fill_between([start, end], *tall, color=COLOURS["good"], alpha=0.1, lw=0)
@@ -59,10 +59,15 @@ def _label(row: Any) -> str:
     return f"{name}: {row.verdict}"
 
 
+def _way(row: Any) -> str:
+    """lower, higher or same."""
+    return row.expression.rpartition(", ")[2].split()[0]
+
+
 def _toward(row: Any) -> tuple[float, float, float] | None:
     """Effect and ends of its interval, positive in the direction of the claim; None where there is none."""
     if isinstance(row.effect, str) or " to " not in row.interval:
         return None
-    sign = -1.0 if row.expression.endswith("lower") else 1.0
+    sign = -1.0 if _way(row) == "lower" else 1.0
     low, high = sorted(sign * float(end) for end in row.interval.split(" to "))
     return sign * row.effect, low, high

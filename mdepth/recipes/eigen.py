@@ -170,7 +170,7 @@ def run(
         history = history.then(stage(network, "fine", settings.fine_steps, step_seed(seed, 0, stream=2_000)))
         network.eval()
         rivals = {"coarse": coarse.predict}
-        metrics = score(network, train, test, settings.protocol, rivals=rivals, metrics=PRINTED)
+        metrics = score(network, train, test, [settings.protocol], rivals=rivals, metrics=PRINTED)
         metrics |= {key: thinned(table) for key, table in metrics.items() if "@mean" in key}
         for name, measure in (("edges", edges), ("bends", bends)):
             metrics |= {name: measure(network, test), f"{name}@coarse": measure(coarse, test)}
@@ -179,7 +179,7 @@ def run(
     else:
         history = stage(network, "", settings.steps, seed)
         network.eval()
-        metrics = score(network, train, test, settings.protocol)
+        metrics = score(network, train, test, [settings.protocol])
         samples, ids = keepsakes(network, test)
     if real:
         samples, ids = {}, []

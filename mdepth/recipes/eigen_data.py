@@ -1,7 +1,6 @@
 """The data of Eigen et al. 2014: training and test sets, synthetic and real, and batches made of them."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,14 @@ from typing import Any
 import torch
 
 from mdepth.datasets import check, kitti
-from mdepth.datasets.sample import DepthDataset, Sample
+from mdepth.datasets.sample import DepthDataset
 from mdepth.datasets.transforms import Augmentation, augment, resize
 from mdepth.datasets.worlds import World, load
 from mdepth.models import DepthNetwork, build
 from mdepth.recipes.eigen_settings import Multiscale, Settings
 from mdepth.recipes.parts import (
     SPLIT_IN_TIME,
+    Chosen,
     data_root,
     nyu_sets,
     red_kitchen,
@@ -113,7 +113,7 @@ def _split_file(inventory: check.Inventory, name: str) -> Path:
     return found[0]
 
 
-class Balanced(DepthDataset):
+class Balanced(Chosen):
     """A data set's items as a list in which every scene stands equally often, as in the paper: those of a
     short scene come again and again, of a long one some are passed over, evenly spread.
 
@@ -132,28 +132,18 @@ class Balanced(DepthDataset):
     """
 
     def __init__(self, dataset: Any, per_scene: int) -> None:
-        self.name, self.dataset, self.per_scene = dataset.name, dataset, per_scene
         scenes: dict[str, list[int]] = {}
         for index, scene in enumerate(dataset.scene_names):
             scenes.setdefault(scene, []).append(index)
-        self.indices = [
-            items[k * len(items) // per_scene] for k in range(per_scene) for items in scenes.values()
-        ]
-        self.scenes = len(scenes)
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.dataset[self.indices[self.item_index(index)]]
+        self.per_scene, self.scenes = per_scene, len(scenes)
+        super().__init__(
+            dataset,
+            [items[k * len(items) // per_scene] for k in range(per_scene) for items in scenes.values()],
+        )
 
     def describe(self) -> dict[str, Any]:
         """The data set, and how often every scene stands in the list."""
-        return {**super().describe(), "per_scene": self.per_scene, "of": self.dataset.describe()}
-
-    def files(self) -> Iterable[Path]:
-        """Those of the data set."""
-        return self.dataset.files()
+        return {**super().describe(), "per_scene": self.per_scene}
 
 
 def fingerprint(settings: Settings) -> str:

@@ -176,7 +176,7 @@ def run(
     )
     network.eval()
     rivals: dict[str, Predict] = {name: reading(network, name).predict for name in READINGS}
-    metrics = score(network, train, test, settings.protocol, rivals=rivals, metrics=PRINTED)
+    metrics = score(network, train, test, [settings.protocol], rivals=rivals, metrics=PRINTED)
     data = {"hash": train.fingerprint(), "real": False, "train": train.describe(), "test": test.describe()}
     samples, ids = keepsakes(network, test)
     return Outcome(metrics, history, data, network, samples, ids, extra={"level": "B"})

@@ -183,7 +183,7 @@ def scores(
     """
     networks = {"": network, **{f"@{name}": rival for name, rival in rivals.items()}}
     others = {name: rival.predict for name, rival in rivals.items()}
-    metrics = score(network, train, test, protocol, rivals=others, metrics=PRINTED)
+    metrics = score(network, train, test, [protocol], rivals=others, metrics=PRINTED)
     if "normals" in network.tasks:
         found = {f"normals{name}": part.predict_normals for name, part in networks.items()}
         found["normals@mean-map"] = mean_normals_baseline(train, limit=BASELINE_IMAGES)

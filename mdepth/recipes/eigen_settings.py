@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from mdepth.recipes import Variant
+from mdepth.recipes.parts import KITCHEN, NYU_SETS
 
 __all__ = [
     "KITTI",
@@ -172,9 +173,7 @@ LOCAL_ROOMS = more(
 )  # fmt: skip
 
 EVERYWHERE, AT_NIGHT, ON_A_GPU = ("quick", "laptop", "full"), ("laptop",), ("full",)
-KITCHEN, NYU_SETS, KITTI_SETS = (
-    ("rgbd/7scenes:redkitchen",), ("nyu/sync", "nyu/labelled"), ("kitti/raw", "splits/kitti"),
-)  # fmt: skip
+KITTI_SETS = ("kitti/raw", "splits/kitti")
 VARIANTS = {
     "coarse-rooms": Variant("coarse network, synthetic rooms", EVERYWHERE),
     "coarse-roads": Variant("coarse network, synthetic roads", EVERYWHERE),

@@ -20,7 +20,6 @@ from torch import nn
 
 from mdepth import weights
 from mdepth.datasets.sample import collate
-from mdepth.evaluate.sharpness import drawn_steps
 from mdepth.losses import berhu_loss, l1_loss, l2_loss
 from mdepth.models import DepthNetwork, build
 from mdepth.models.eigen import EigenFine
@@ -47,7 +46,7 @@ from mdepth.recipes.laina_settings import (
     seeds,
     settings,
 )
-from mdepth.recipes.parts import Predict, Schedule, bend_table, display, score, thinned
+from mdepth.recipes.parts import Predict, Schedule, display, score, step_table, thinned
 from mdepth.shapes import Tensor
 from mdepth.train import fit, step_seed
 
@@ -64,6 +63,7 @@ __all__ = [
     "Batches",
     "Settings",
     "Stairs",
+    "before",
     "datasets",
     "describe",
     "fingerprint",
@@ -160,14 +160,12 @@ def run(
     real = settings.data not in ("rooms", "roads")
     digest = fingerprint(settings) if real else train.fingerprint()
     data = {"hash": digest, "real": real, "train": train.describe(), "test": test.describe()}
-    metrics: dict[str, dict[str, Any]] = {}
     rivals = before() if settings.data == "rooms" else {}
-    for protocol in settings.protocols:
-        found = score(network, train, test, protocol, rivals=rivals, metrics=PRINTED)
-        metrics |= {key: thinned(table) if "@" in key else table for key, table in found.items()}
+    metrics = score(network, train, test, settings.protocols, rivals=rivals, metrics=PRINTED)
+    metrics = {key: thinned(table) if "@" in key else table for key, table in metrics.items()}
     if settings.data == "rooms":
         for rival, predict in {"": network.predict, **rivals}.items():
-            metrics |= edges(predict, test, rival)
+            metrics[f"steps@{rival}" if rival else "steps"] = steps(predict, test)
     samples, ids = keepsakes(network, test) if not real else ({}, [])
     extra = {"level": level(settings.data, train, test)}
     return Outcome(metrics, history, data, network, samples, ids, extra=extra)
@@ -199,35 +197,23 @@ def keepsakes(network: DepthNetwork, test: Any) -> tuple[dict[str, np.ndarray], 
 
 def before() -> dict[str, Predict]:
     """Both networks of Eigen et al. 2014 for rooms, with the weights of their first seed that come with the
-    package: what Laina's maps are to be sharper than.
+    package: what Laina's maps are to be sharper than. Their maps are enlarged as Laina's are, bilinear; the
+    nearest pixel, their own rule, draws steps by itself, right ones and wrong ones.
     """
     fine = build("eigen-fine-rooms")
     weights.load(fine, weights.pretrained("eigen-fine-rooms"))
     assert isinstance(fine, EigenFine)
+    for network in (fine, fine.coarse):
+        network.upsampling = "bilinear"  # type: ignore[misc, assignment]
     return {"eigen-coarse": fine.coarse.predict, "eigen-fine": fine.predict}
 
 
 @torch.no_grad()
-def edges(predict: Predict, test: Any, rival: str) -> dict[str, dict[str, Any]]:
-    """How a predictor draws edges at the size of the image: the share of every true step that it draws
-    (``steps``), and the bends that it meets (``bends``).
-    """
+def steps(predict: Predict, test: Any) -> dict[str, Any]:
+    """The share of every true step of depth that a predictor draws, at the size of the image."""
     found = []
     for index in range(len(test)):
         sample = collate([test[index]])
-        found.append((predict(sample["image"]), sample["depth"], sample["valid"], sample["id"]))
-    prediction, truth, valid = (torch.cat(maps) for maps in list(zip(*found, strict=True))[:3])
-    ids = [name for *_, names in found for name in names]
-    share = drawn_steps(prediction, truth, valid)
-    steps = {
-        "mean": {"drawn_steps": share.nanmean().item()},
-        "pooled": {},
-        "per_image": {"drawn_steps": share.double().round(decimals=4).tolist()},
-        "ids": ids,
-        "n_images": len(ids),
-        "n_pixels": int(valid.sum()),
-    }
-    bends = bend_table(prediction, truth, valid, ids)
-    bends["per_image"] = {"bend_f1": bends["per_image"]["bend_f1"]}
-    end = f"@{rival}" if rival else ""
-    return {f"steps{end}": steps, f"bends{end}": bends}
+        found.append((predict(sample["image"]), sample["depth"], sample["valid"]))
+    prediction, target, valid = (torch.cat(maps) for maps in zip(*found, strict=True))
+    return step_table(prediction, target, valid, [test[index]["id"] for index in range(len(test))])

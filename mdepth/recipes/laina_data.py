@@ -1,22 +1,20 @@
 """The data of Laina et al. 2016: training and test set, synthetic and real, and batches made of them."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 from mdepth.datasets import check
 from mdepth.datasets.make3d import LainaMake3D, Make3D, home
-from mdepth.datasets.sample import DepthDataset, Sample
+from mdepth.datasets.sample import DepthDataset
 from mdepth.datasets.transforms import Augmentation, augment, resize
 from mdepth.datasets.worlds import World, load
+from mdepth.image import resize as shrink
 from mdepth.models import DepthNetwork, build
 from mdepth.recipes.laina_settings import Memory, Settings
-from mdepth.recipes.parts import SPLIT_IN_TIME, data_root, nyu_sets, red_kitchen, split_in_time, take
+from mdepth.recipes.parts import SPLIT_IN_TIME, Chosen, data_root, nyu_sets, red_kitchen, split_in_time, take
 from mdepth.shapes import Depth, Tensor, Valid
 
 __all__ = [
@@ -81,7 +79,7 @@ def real_sets(settings: Settings) -> tuple[DepthDataset, DepthDataset]:
     return LainaMake3D(Make3D(root, split="train"), training=True), LainaMake3D(Make3D(root, split="test"))
 
 
-class EvenlySpread(DepthDataset):
+class EvenlySpread(Chosen):
     """Of n items ``count``, as evenly spread as can be: number ``floor(k n / count)`` for k = 0, 1, ...; all
     of them where there are not more.
 
@@ -98,23 +96,8 @@ class EvenlySpread(DepthDataset):
     """
 
     def __init__(self, dataset: Any, count: int) -> None:
-        self.name, self.dataset = dataset.name, dataset
         count = min(count, len(dataset))
-        self.indices = [k * len(dataset) // count for k in range(count)]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.dataset[self.indices[self.item_index(index)]]
-
-    def describe(self) -> dict[str, Any]:
-        """The data set they are of."""
-        return {**super().describe(), "of": self.dataset.describe()}
-
-    def files(self) -> Iterable[Path]:
-        """Those of the data set."""
-        return self.dataset.files()
+        super().__init__(dataset, [k * len(dataset) // count for k in range(count)])
 
 
 def fingerprint(settings: Settings) -> str:
@@ -169,13 +152,11 @@ def targets(depth: Depth, valid: Valid, size: tuple[int, int]) -> tuple[Tensor, 
     map takes the pixel under its centre. Depth is not averaged: the mean of two sides of an edge is a surface
     that is not there.
     """
-    small, known = (
-        functional.interpolate(values.float(), size, mode="nearest-exact") for values in (depth, valid)
-    )
+    small, known = (shrink(values.float(), size, mode="nearest") for values in (depth, valid))
     return small, known > 0
 
 
 def mean_depth(dataset: Any, count: int = 200) -> float:
-    """Mean depth in metres of the first ``count`` images: where the output starts."""
-    batch = take(dataset, range(min(count, len(dataset))))
+    """Mean depth in metres of ``count`` images, evenly spread: where the output starts."""
+    batch = take(dataset, EvenlySpread(dataset, count).indices)
     return float(batch["depth"][batch["valid"]].mean())

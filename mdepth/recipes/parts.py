@@ -17,7 +17,7 @@ from torch.nn import functional
 from mdepth.datasets import check, nyu, rgbd
 from mdepth.datasets.sample import DepthDataset, Sample, collate
 from mdepth.datasets.transforms import resize
-from mdepth.evaluate import evaluate, mean_depth_baseline, mean_map_baseline
+from mdepth.evaluate import drawn_steps, evaluate, mean_depth_baseline, mean_map_baseline
 from mdepth.metrics import bend_scores, edge_scores
 from mdepth.models import DepthNetwork
 from mdepth.shapes import DataError, Depth, Tensor, Valid
@@ -27,7 +27,10 @@ BASELINE_IMAGES = 2000
 """Training images, evenly spread, from which the baselines are averaged."""
 
 __all__ = [
+    "KITCHEN",
+    "NYU_SETS",
     "SPLIT_IN_TIME",
+    "Chosen",
     "InMemory",
     "Schedule",
     "bend_table",
@@ -38,6 +41,7 @@ __all__ = [
     "red_kitchen",
     "score",
     "split_in_time",
+    "step_table",
     "take",
     "thinned",
 ]
@@ -101,6 +105,32 @@ class InMemory(DepthDataset):
         }
 
 
+class Chosen(DepthDataset):
+    """Some items of a data set, in an order of their own; the same one may come several times.
+
+    Args:
+        dataset: any.
+        indices: which of its items.
+    """
+
+    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+        self.name, self.dataset, self.indices = dataset.name, dataset, list(indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.dataset[self.indices[self.item_index(index)]]
+
+    def describe(self) -> dict[str, Any]:
+        """How many, and of which data set."""
+        return {**super().describe(), "of": self.dataset.describe()}
+
+    def files(self) -> Iterable[Path]:
+        """Those of the data set."""
+        return self.dataset.files()
+
+
 def red_kitchen(inventory: check.Inventory) -> DepthDataset:
     """The video of one real kitchen, of 7-Scenes.
 
@@ -115,6 +145,8 @@ def red_kitchen(inventory: check.Inventory) -> DepthDataset:
     return rgbd.SevenScenes(kitchens[0])
 
 
+KITCHEN, NYU_SETS = ("rgbd/7scenes:redkitchen",), ("nyu/sync", "nyu/labelled", "nyu/splits")
+"""What :func:`red_kitchen` and :func:`nyu_sets` need, as a variant says it."""
 SPLIT_IN_TIME = "one video: the first 60 % of the frames train, the next 10 % are left out, 30 % test"
 
 
@@ -140,12 +172,12 @@ def score(
     network: DepthNetwork,
     train: Any,
     test: Any,
-    protocol: str,
+    protocols: Sequence[str],
     *,
     rivals: Mapping[str, Predict] | None = None,
     metrics: Iterable[str] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Metrics of a network on test data, and of the two answers that need no image, under
+    """Metrics of a network on test data under protocols, and of the two answers that need no image, under
     ``protocol@mean-depth`` and ``protocol@mean-map``: one depth everywhere, and one map for every image,
     both of the training data. ``rivals`` are scored beside them; ``metrics`` are all unless named.
     """
@@ -157,10 +189,9 @@ def score(
     }
     chosen = None if metrics is None else tuple(metrics)
     return {
-        f"{protocol}@{name}" if name else protocol: evaluate(answer, test, protocol, metrics=chosen)[
-            protocol
-        ].to_dict()
+        f"{protocol}@{name}" if name else protocol: scores.to_dict()
         for name, answer in answers.items()
+        for protocol, scores in evaluate(answer, test, protocols, metrics=chosen).items()
     }
 
 
@@ -196,6 +227,11 @@ def edge_table(
 def bend_table(prediction: Depth, target: Depth, valid: Valid, ids: list[str]) -> dict[str, Any]:
     """The same of the bends (:func:`mdepth.metrics.bend_scores`), and the share of pixels that truly bend."""
     return _table(BENDS, bend_scores, prediction, target, valid, ids)
+
+
+def step_table(prediction: Depth, target: Depth, valid: Valid, ids: list[str]) -> dict[str, Any]:
+    """The same of the share of true steps of depth that is drawn (:func:`mdepth.evaluate.drawn_steps`)."""
+    return _table(("drawn_steps",), lambda *maps: (drawn_steps(*maps),), prediction, target, valid, ids)
 
 
 EDGES = ("edge_precision", "edge_recall", "edge_f1")

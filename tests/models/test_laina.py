@@ -453,7 +453,7 @@ def test_output_is_metres_behind_a_relu() -> None:
     assert [type(module).__name__ for module in network.answer] == ["Dropout", "Conv2d", "ReLU"]
     assert network.answer.dropout.p == 0.3
     assert Laina(THIN).answer.dropout.p == 0.5
-    nn.init.constant_(network.answer.conv.bias, -100.0)
+    nn.init.constant_(network.answer.conv.bias, -1e9)
     image = torch.rand(1, 3, 64, 96)
     assert network(network.normalise(image)).abs().max() == 0
     assert torch.equal(network.predict(image), torch.full((1, 1, 64, 96), 0.1))
@@ -476,8 +476,17 @@ def test_training_starts_near_the_mean_depth(decoder: str, init: str) -> None:
     network = make(ROOMS, mean_depth=3.0, init=init).train()
     output = network(network.normalise(torch.rand(4, 3, 96, 128))).detach()
     assert output.shape == (4, 1, 48, 64)
-    assert float(output.mean()) == pytest.approx(3.0, abs=0.2)
+    assert float(output.mean()) == pytest.approx(3.0, rel=0.12)  # features are not quite normal
     assert (output > 0).float().mean() > 0.999
+
+
+def test_nothing_is_out_of_reach_from_the_start() -> None:
+    """Every feature adds depth: with a bias of some depth and features that take from it, the bias would be
+    the farthest that the network can say.
+    """
+    answer = Laina(ROOMS, mean_depth=3.0).answer.conv
+    assert answer.bias.item() == 0
+    assert (answer.weight > 0).all()
 
 
 def test_new_weights_have_their_deviation() -> None:
