@@ -223,8 +223,8 @@ HYPERPARAMETERS = [
         why="at deviation 0.01 a small network needs longer to begin",
     ),
     _row(
-        "output starts at", "not known", "not known", "the mean depth", "the mean depth",
-        why="behind a ReLU, an output below zero has no gradient",
+        "output starts at", "not known", "not known", "the mean depth, a sum of features", "the same",
+        why="behind a ReLU, an output below zero has no gradient; a bias of that depth can become a ceiling",
     ),
     _row(
         "loss", "berHu, c = 0.2 of the batch's largest error; L2", "summaries; Table 1 (recalled)", SAME,
