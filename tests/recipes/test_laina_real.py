@@ -13,6 +13,7 @@ from PIL import Image
 from real_layouts import lay_out_nyu
 
 from mdepth.datasets import export
+from mdepth.datasets.make3d import SPLITS
 from mdepth.datasets.worlds import World, load
 from mdepth.models import build
 from mdepth.recipes import laina
@@ -23,16 +24,13 @@ from mdepth.train import step_generator
 
 
 def lay_out_make3d(root: Path) -> None:
-    """Three photographs to train on and two to test on, in the folders of the official split."""
-    for split, first, (photographs, grids) in (
-        ("train", 0, ("Train400Img", "Train400Depth")),
-        ("test", 3, ("Test134", "Gridlaserdata")),
-    ):
-        world = load(World("roads", split, scenes=first + 2, height=568, width=426, antialias=1))
-        chosen = torch.utils.data.Subset(world, range(first + 2 if split == "train" else 2))
-        files = export.make3d(chosen, root / f"as-exported-{split}")  # type: ignore[arg-type]
-        for folder, pattern in ((photographs, "img-*"), (grids, "depth_sph_corr-*")):
-            (root / "make3d" / folder).mkdir(parents=True, exist_ok=True)
+    """Two photographs to train on and two to test on, in the folders of the official split."""
+    for split, folders in SPLITS.items():
+        world = load(World("roads", split, scenes=4, height=568, width=426, antialias=1))
+        far = torch.utils.data.Subset(world, [2, 3])  # scenes in which something is farther than 70 m
+        files = export.make3d(far, root / f"as-exported-{split}")  # type: ignore[arg-type]
+        for folder, pattern in zip(folders, ("img-*", "depth_sph_corr-*"), strict=True):
+            (root / "make3d" / folder).mkdir(parents=True)
             for path in files.glob(pattern):
                 path.rename(root / "make3d" / folder / path.name)
 
