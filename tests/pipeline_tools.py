@@ -126,7 +126,7 @@ def wheel_of(folder: Path, source: Path = ROOT) -> Path:
     copy.mkdir(parents=True)
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "MANIFEST.in"):
         shutil.copy(source / name, copy / name)
-    for name in ("mdepth", "book/bugs", "data/reported", "results/laptop"):
+    for name in ("mdepth", "book/bugs", "data/reported", "results/laptop", "results/benchmarks"):
         if (source / name).is_dir():
             shutil.copytree(source / name, copy / name, ignore=CACHES)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "."]

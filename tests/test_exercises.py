@@ -60,10 +60,10 @@ def test_hints_tell_mistakes_apart(name: str) -> None:
         ("eigen.zoomed", (3.2, -0.22314)),
         ("eigen.opinions", (2.4975124, 2.5024876)),
         ("eigen.enlarged_size", (7 + 4 * 13, 7 + 4 * 18)),
-        ("laina.kernels", (3 * 3, 2 * 3, 3 * 2, 2 * 2)),
-        ("laina.field", (7 + 2 * 2 + 2 * 8 + 6 * 8, 7 + 2 * 2 + 2 * 8 + 6 * 32)),
-        ("laina.fc_parameters", 335_564_800),
-        ("laina.output_size", (16 * math.ceil(480 / 32), 16 * math.ceil(640 / 32))),
+        ("laina.kernels", (3 * 3, 4 * 3, 3 * 4, 4 * 4)),
+        ("laina.field", (7 + 2 * 2 + 2 * 8 + 6 * 24, 7 + 2 * 2 + 2 * 8 + 6 * 48)),
+        ("laina.fc_parameters", 201_338_880),
+        ("laina.output_size", (16 * math.ceil(230 / 32), 16 * math.ceil(173 / 32))),
     ],
 )
 def test_answers_worked_out_by_hand(name: str, answer) -> None:
@@ -134,7 +134,7 @@ def test_functions_worked_out_by_hand() -> None:
 def test_the_taps_of_the_four_kernels_are_those_that_meet_a_value() -> None:
     unpooled = torch.zeros(1, 1, 12, 12)
     unpooled[..., ::2, ::2] = 1
-    met = torch.nn.functional.conv2d(unpooled, torch.ones(1, 1, 5, 5), padding=2)[0, 0]
+    met = torch.nn.functional.conv2d(unpooled, torch.ones(1, 1, 7, 7), padding=3)[0, 0]
     counts = met[4, 4], met[5, 4], met[4, 5], met[5, 5]  # A, B, C, D
     assert check("laina.kernels", tuple(int(count) for count in counts)).right
 

@@ -24,20 +24,27 @@ def exercises() -> dict[str, Exercise]:
 
 
 def _kernels() -> Exercise:
-    """How many taps of a 5x5 kernel meet a value in each of the four positions on an unpooled map."""
+    """How many taps of a 7x7 kernel meet a value in each of the four positions on an unpooled map."""
     return Exercise(
-        (9, 6, 6, 4),
+        (9, 12, 12, 16),
         [
-            ((4, 6, 6, 9), "the middle tap of A lies on a value, so A takes rows and columns 0, 2 and 4."),
-            ((9, 9, 9, 9), "together that is 36 taps; the kernel has 25, and each goes to one of the four."),
-            ((4, 4, 4, 4), "together that is 16 taps; the kernel has 25, and each goes to one of the four."),
-            ((25, 25, 25, 25), "most of the 25 lie on zeros: count those that lie on values."),
-            ((3, 2, 3, 2), "those are the rows of the kernels: multiply by their columns."),
-            ((3, 3, 2, 2), "those are the columns of the kernels: multiply by their rows."),
-            ((9, 6, 6, None), "the first three are right: what is left of 25 for D?"),
-            ((9, None, None, 4), "A and D are right: B takes rows 1, 3 and columns 0, 2, 4, C the reverse."),
+            (
+                (16, 12, 12, 9),
+                "the middle tap lies on a value for an even pixel, and from it every second one.",
+            ),
+            ((9, 6, 6, 4), "those are the taps of a 5x5 kernel; this one has 49."),
+            (
+                (16, 16, 16, 16),
+                "together that is 64 taps; the kernel has 49, and each goes to one of the four.",
+            ),
+            ((9, 9, 9, 9), "together that is 36 taps; the kernel has 49, and each goes to one of the four."),
+            ((49, 49, 49, 49), "most of the 49 lie on zeros: count those that lie on values."),
+            ((3, 4, 3, 4), "those are the rows of the kernels: multiply by their columns."),
+            ((3, 3, 4, 4), "those are the columns of the kernels: multiply by their rows."),
+            ((9, 12, 12, None), "the first three are right: what is left of 49 for the last?"),
+            ((9, None, None, 16), "the first and last are right: between them 24 taps are left for two."),
         ],
-        "3x3, 2x3, 3x2 and 2x2 are 25 taps in all: none is lost, and no zero is multiplied any more.",
+        "3x3, 4x3, 3x4 and 4x4 are 49 taps in all: none is lost, and no zero is multiplied any more.",
         tolerance=0,
     )
 
@@ -203,37 +210,37 @@ def _berhu() -> Exercise:
 
 
 def _output_size() -> Exercise:
-    """Rows and columns of the output for an image of 480 x 640."""
+    """Rows and columns of the output for an image of 230 x 173."""
     return Exercise(
-        (240, 320),
+        (128, 96),
         [
-            ((320, 240), "rows before columns."),
-            ((15, 20), "that is where the encoder ends: four blocks follow, and each doubles the sides."),
-            ((480, 640), "the sides are halved five times and doubled four times."),
-            ((120, 160), "doubled four times: one halving of the five is left over, not two."),
+            ((96, 128), "rows before columns."),
+            ((8, 6), "that is where the encoder ends: four blocks follow, and each doubles the sides."),
+            ((230, 173), "the sides are halved five times and doubled four times."),
+            ((112, 80), "a side that 32 does not divide is rounded up, not down."),
+            ((115, 86), "half of the image: but every halving rounds up, and that is doubled again."),
+            ((115, 87), "half of the image: but every halving rounds up, and that is doubled again."),
             ((128, 160), "that is what an image of 228 x 304 gives; the network takes any size."),
-            ((160, 128), "that is what an image of 228 x 304 gives, and rows come before columns."),
-            ((114, 152), "half of 228 x 304: the image here is larger, and sides are rounded up."),
-            ((256, 320), "480 / 32 is 15 without a rest: nothing is rounded."),
+            ((64, 48), "doubled four times: one halving of the five is left over, not two."),
         ],
-        "Half of the image here. A side that 32 does not divide is rounded up: 228 x 304 gives 128 x 160.",
+        "More than half of the image: 230 and 173 are not divided by 32, so both sides are rounded up.",
         tolerance=0,
     )
 
 
 def _field() -> Exercise:
-    """Pixels that a feature of the dilated encoder sees, for dilation 1 and 4."""
+    """Pixels that a feature of the dilated encoder sees, for dilation 3 and 6."""
     return Exercise(
-        (75, 219),
+        (171, 315),
         [
-            ((75, 75), "with dilation 4 the taps lie four steps apart: a kernel of 3x3 spans nine steps."),
-            ((219, 75), "the order: dilation 1 first."),
-            ((75, 267), "only the last six are dilated: the first two add 8 pixels each."),
-            ((27, 171), "dilation 1 is the ordinary convolution: its taps lie one step apart, not none."),
-            ((79, 223), "the pool is 3x3: it adds 2 steps of 2 pixels, and the first convolution sees 7."),
-            ((43, 115), "the pool has a stride of 2, too: behind it, one step is 4 pixels of the image."),
-            ((25, 61), "strides count: behind two strides of 2, one step is 4 pixels of the image."),
-            ((74, 218), "you counted the distances between the outermost pixels: one more is seen."),
+            ((75, 75), "with dilation 3 the taps lie three steps apart: a kernel of 3x3 spans seven steps."),
+            ((315, 171), "the order: dilation 3 first."),
+            ((203, 395), "only the last six are dilated: the first two add 8 pixels each."),
+            ((123, 267), "dilation 1 is the ordinary convolution: its taps lie one step apart, not none."),
+            ((175, 319), "the pool is 3x3: it adds 2 steps of 2 pixels, and the first convolution sees 7."),
+            ((91, 163), "the pool has a stride of 2, too: behind it, one step is 4 pixels of the image."),
+            ((49, 85), "strides count: behind two strides of 2, one step is 4 pixels of the image."),
+            ((170, 314), "you counted the distances between the outermost pixels: one more is seen."),
         ],
         "27 + 48 d: each dilated convolution reaches 4 d pixels further to either side.",
         tolerance=0,
@@ -241,8 +248,8 @@ def _field() -> Exercise:
 
 
 def _fc_parameters() -> Exercise:
-    """Weights and biases of a layer from 2 x 4 places of 2048 features to 128 x 160 pixels."""
-    inputs, outputs = 2 * 4 * 2048, 128 * 160
+    """Weights and biases of a layer from 2 x 4 places of 2048 features to 96 x 128 pixels."""
+    inputs, outputs = 2 * 4 * 2048, 96 * 128
     return Exercise(
         inputs * outputs + outputs,
         [
@@ -252,6 +259,6 @@ def _fc_parameters() -> Exercise:
             (inputs + outputs, "every output has a weight for every input: multiply."),
             (inputs * outputs + inputs, "a bias belongs to an output, not to an input."),
         ],
-        "A third of a billion, for one layer.",
+        "A fifth of a billion, for one layer.",
         tolerance=0,
     )
