@@ -163,8 +163,8 @@ CLAIMS += [
         "Up-projections learn rooms by heart sooner than up-convolutions: after equal steps they draw more.",
         "recalled: residual learning on the way up; the test is ours",
         0.25,
-        "a quarter more of every step is seen at once; chosen after a first look at one seed of networks with "
-        "a fault that is mended",
+        "a quarter more of every step is seen at once; chosen after a first look at one seed of networks "
+        "with a fault that is mended",
         variant="upproj-memory-rooms",
         variant_b="upconv-memory-rooms",
         metric="drawn_steps",
