@@ -76,7 +76,7 @@ def test_the_console_is_clean(visits: dict) -> None:
 
 
 def test_nothing_is_requested_from_elsewhere(visits: dict, address: str) -> None:
-    own = (address, "data:", "blob:")
+    own = (address, "data:", "blob:", "chrome://")  # the last: the browser's own first page
     assert report(visits, lambda visit: [url for url in visit.requests if not url.startswith(own)]) == {}
 
 
