@@ -18,17 +18,22 @@ Last the losses in metres that Laina et al. (2016) compare, the mean square and 
 the mean absolute error inside the latter. Here every valid pixel of the batch counts alike, since the
 threshold of the reverse Huber loss is one number for the batch; that only valid pixels decide on it is our
 reading.
+
+And the loss of Alhashim and Wonka (2018), as the course project on transfer learning prints it too: absolute
+errors, errors of the slope, and structural dissimilarity, of whatever quantity one hands it. Theirs is the
+reciprocal of depth, and has no mask: the masks are ours.
 """
 
 import torch
 from torch.nn import functional
 
-from mdepth.image import forward_differences
+from mdepth.image import forward_differences, gaussian_kernel, ssim
 from mdepth.shapes import Depth, Float, Int, Tensor, Valid, check_same_shape
 
 __all__ = [
-    "berhu_loss", "l1_loss", "l2_loss", "label_loss", "log_l2_loss", "normals_loss", "scale_invariant_error",
-    "scale_invariant_gradient_loss", "scale_invariant_loss",
+    "berhu_loss", "densedepth_loss", "gradient_loss", "l1_loss", "l2_loss", "label_loss", "log_l2_loss",
+    "normals_loss", "scale_invariant_error", "scale_invariant_gradient_loss", "scale_invariant_loss",
+    "ssim_loss",
 ]  # fmt: skip
 
 MAX_PAIRS = 4096
@@ -304,6 +309,108 @@ def berhu_loss(prediction: Depth, target: Depth, valid: Valid, share: float = 0.
     c = torch.where(c > 0, c, 1.0)  # all errors are 0: any c will do that can be divided by
     values = torch.where(errors <= c, errors, (errors.square() + c.square()) / (2 * c))
     return values.sum() / valid.sum().clamp(min=1)
+
+
+def gradient_loss(prediction: Depth, target: Depth, valid: Valid) -> Float[Tensor, ""]:
+    r"""Mean absolute error of the slopes along both directions.
+
+    .. math:: L_{grad} = \frac1n \sum_i |g_x(y_i - \hat y_i)| + |g_y(y_i - \hat y_i)|
+
+    with g the difference to the right or lower neighbour, over the n valid pixels of the batch; a pixel whose
+    neighbour is invalid or outside adds nothing (in the released code the last row and column are zeros). The
+    unit is that of the maps, per pixel. A constant error costs nothing. Without valid pixels 0, with zero
+    gradient.
+
+    Source: the course project, equation (3); Alhashim and Wonka 2018, released code.
+
+    Example:
+        >>> target = torch.ones(1, 1, 2, 2)
+        >>> gradient_loss(target + torch.tensor([[0.0, 1.0], [0.0, 1.0]]), target, target > 0).item()
+        0.5
+    """
+    check_same_shape(prediction=prediction, target=target, valid=valid)
+    error = torch.where(valid, prediction - target, 0.0)
+    across, down = forward_differences(error)
+    right, below = valid[..., :, 1:] & valid[..., :, :-1], valid[..., 1:, :] & valid[..., :-1, :]
+    total = torch.where(right, across, 0.0).abs().sum() + torch.where(below, down, 0.0).abs().sum()
+    return total / valid.sum().clamp(min=1)
+
+
+def ssim_loss(
+    prediction: Depth,
+    target: Depth,
+    valid: Valid,
+    *,
+    data_range: float = 100.0,
+    window: int = 11,
+    sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
+) -> Float[Tensor, ""]:
+    r"""Structural dissimilarity of two maps, between 0 (alike) and 1.
+
+    .. math:: L_{SSIM} = \min\big(1, \max(0, (1 - \mathrm{SSIM}(y, \hat y)) / 2)\big)
+
+    SSIM of :func:`mdepth.image.ssim` with a Gaussian window, its mean over all places at which the window
+    lies inside the image, then over the batch. ``data_range`` decides what counts as a difference: its
+    constants are (k1 data_range)^2 and (k2 data_range)^2, and at 100 they are 1 and 9, against maps that
+    mostly lie below 10. Where ``valid`` is False the target takes the prediction's value, as a constant, so
+    that a hole is like itself and weighs only by the pixels around it.
+
+    Raises:
+        ValueError: a map is smaller than the window, or ``data_range`` is not above 0.
+
+    Source: the course project, equation (4); Alhashim and Wonka 2018, released code, which has no mask.
+
+    Example:
+        >>> target = torch.rand(2, 1, 16, 16)
+        >>> round(ssim_loss(target, target, target >= 0).item(), 6)
+        0.0
+    """
+    check_same_shape(prediction=prediction, target=target, valid=valid)
+    if data_range <= 0:
+        raise ValueError(f"data_range must be above 0, got {data_range}; DenseDepth has 100")
+    if min(target.shape[-2:]) < window:
+        raise ValueError(
+            f"a map of {target.shape[-2]} x {target.shape[-1]} is smaller than the window, {window}"
+        )
+    common = torch.promote_types(torch.promote_types(prediction.dtype, target.dtype), torch.float32)
+    prediction, target = prediction.to(common), target.to(common)
+    prediction = torch.where(valid, prediction, prediction.detach())
+    target = torch.where(valid, target, prediction.detach())
+    kernel = gaussian_kernel(window, sigma)
+    similarity = ssim(prediction, target, kernel=kernel, padding="valid", data_range=data_range, k1=k1, k2=k2)
+    return ((1 - similarity.flatten(1).mean(dim=1)) / 2).clamp(0, 1).mean()
+
+
+def densedepth_loss(
+    prediction: Depth, target: Depth, valid: Valid, lam: float = 0.1, *, data_range: float = 100.0
+) -> Float[Tensor, ""]:
+    r"""The loss of DenseDepth and of the course project on transfer learning.
+
+    .. math:: L(y, \hat y) = \lambda L_{depth} + L_{grad} + L_{SSIM}, \qquad
+        L_{depth} = \frac1n \sum_i |y_i - \hat y_i|
+
+    :func:`l1_loss`, :func:`gradient_loss` and :func:`ssim_loss` of one quantity. DenseDepth's is the
+    reciprocal y = 10 m / z, from 1 at 10 m to 100 at 0.1 m, which makes near pixels weigh more; the project
+    does not say which. The two first terms have the unit of y and the third has none, so that both ``lam``
+    and ``data_range`` mean something else for every unit.
+
+    Args:
+        prediction, target, valid: (B, 1, H, W), the maps in one unit.
+        lam: weight of the absolute errors; 0.1 in the released code, not given by the project.
+        data_range: of SSIM; 100 in the released code.
+
+    Source: the course project, equations (1) to (4); Alhashim and Wonka 2018. The released PyTorch script
+    leaves the second term out.
+
+    Example:
+        >>> target = torch.ones(1, 1, 12, 12)
+        >>> round(densedepth_loss(target + 0.5, target, target > 0).item(), 4)  # 0.05 + 0 + 0.0294
+        0.0794
+    """
+    terms = l1_loss(prediction, target, valid), gradient_loss(prediction, target, valid)
+    return lam * terms[0] + terms[1] + ssim_loss(prediction, target, valid, data_range=data_range)
 
 
 def _absolute_errors(prediction: Depth, target: Depth, valid: Valid) -> Depth:

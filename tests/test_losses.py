@@ -515,3 +515,108 @@ def test_bad_arguments_in_metres_are_named():
             loss(map_, map_[:, 0], map_ > 0)
         with pytest.raises(Exception, match=r"(?s)valid"):
             loss(map_, map_, map_[..., :-1] > 0)
+
+
+# -- DenseDepth's loss -----------------------------------------------------------------------------------
+
+
+def reciprocals(generator, shape=(2, 1, 24, 32)):
+    """Reciprocal depths between 1 and about 11, smooth, a noisy copy of them, and a full mask, in float64."""
+    v, u = (torch.linspace(0, 3, n, dtype=torch.float64) for n in shape[2:])
+    target = 6 + 4 * torch.sin(v)[:, None] * torch.cos(u) + torch.rand(shape, generator=generator).double()
+    prediction = target + 0.3 * torch.randn(shape, generator=generator, dtype=torch.float64)
+    return prediction, target, torch.ones(shape, dtype=torch.bool)
+
+
+def test_equal_maps_cost_nothing(generator):
+    _, target, valid = reciprocals(generator)
+    for loss in (losses.l1_loss, losses.gradient_loss, losses.ssim_loss, losses.densedepth_loss):
+        assert loss(target, target, valid).item() == pytest.approx(0, abs=1e-12)
+
+
+@given(offset=st.floats(-3, 3))
+def test_an_offset_costs_itself_and_no_slope(offset):
+    _, target, valid = reciprocals(torch.Generator().manual_seed(0))
+    assert losses.gradient_loss(target + offset, target, valid).item() == pytest.approx(0, abs=1e-12)
+    assert losses.l1_loss(target + offset, target, valid).item() == pytest.approx(abs(offset))
+
+
+def test_the_slopes_by_plain_sums(generator):
+    """Differences to the right and below, zero in the last column and row, over all pixels."""
+    prediction, target, valid = reciprocals(generator, (1, 1, 4, 5))
+    error, total = (prediction - target)[0, 0], 0.0
+    for v in range(4):
+        for u in range(5):
+            total += abs(error[v, u + 1] - error[v, u]).item() if u < 4 else 0.0
+            total += abs(error[v + 1, u] - error[v, u]).item() if v < 3 else 0.0
+    assert losses.gradient_loss(prediction, target, valid).item() == pytest.approx(total / 20)
+
+
+def test_the_sum_and_its_weights(generator):
+    maps = reciprocals(generator)
+    l1, slope, dissimilarity = (f(*maps) for f in (losses.l1_loss, losses.gradient_loss, losses.ssim_loss))
+    for lam in (0.1, 1.0):
+        expected = lam * l1 + slope + dissimilarity
+        assert losses.densedepth_loss(*maps, lam=lam).item() == pytest.approx(expected.item())
+    narrow = losses.ssim_loss(*maps, data_range=1.0)
+    assert losses.densedepth_loss(*maps, data_range=1.0) == 0.1 * l1 + slope + narrow
+
+
+def test_dissimilarity_falls_with_the_range_and_stays_between_0_and_1(generator):
+    prediction, target, valid = reciprocals(generator)
+    costs = [losses.ssim_loss(prediction, target, valid, data_range=L).item() for L in (1.0, 10.0, 100.0)]
+    assert costs[0] > costs[1] > costs[2] > 0
+    opposite = losses.ssim_loss(2 * target.mean() - target, target, valid, data_range=0.01).item()
+    assert 0.5 < opposite <= 1
+    by_hand = (2 * 2 * 3 + 1) / (2 * 2 + 3 * 3 + 1)  # constants 2 and 3, C1 = 1
+    flat = torch.full((1, 1, 12, 12), 2.0)
+    assert losses.ssim_loss(flat, flat + 1, flat > 0).item() == pytest.approx((1 - by_hand) / 2, abs=1e-6)
+
+
+def test_ssim_of_a_well_kept_library(generator):
+    """To 1e-5; that library pads by reflection, so the inner part of its map is compared."""
+    torchmetrics = pytest.importorskip("torchmetrics.functional.image")
+    prediction, target, valid = reciprocals(generator)
+    _, theirs = torchmetrics.structural_similarity_index_measure(
+        prediction, target, gaussian_kernel=True, sigma=1.5, data_range=100.0, return_full_image=True
+    )
+    inner = theirs[..., 5:-5, 5:-5]
+    expected = ((1 - inner.flatten(1).mean(1)) / 2).mean()
+    assert losses.ssim_loss(prediction, target, valid).item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gradient_loss", "ssim_loss", "densedepth_loss"])
+def test_what_lies_in_a_hole_does_not_matter(name, generator):
+    prediction, target, valid = reciprocals(generator)
+    loss = getattr(losses, name)
+    valid[:, :, 5:9, 10:20] = False
+    values = []
+    for filling in (0.0, 50.0, float("nan"), float("inf")):
+        holed = torch.where(valid, target, filling)
+        guess = prediction.clone().requires_grad_(True)
+        cost = loss(guess, holed, valid)
+        cost.backward()
+        assert guess.grad[~valid].abs().sum() == 0
+        assert guess.grad.isfinite().all()
+        values.append(cost.item())
+    assert values == pytest.approx([values[0]] * 4)
+    assert loss(prediction, target, torch.zeros_like(valid)).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_the_gradient_of_densedepths_loss(generator):
+    """Without holes: in one, the prediction is a constant to the gradient, and not to finite differences."""
+    prediction, target, valid = reciprocals(generator, (1, 1, 12, 13))
+
+    def loss(prediction):
+        return losses.densedepth_loss(prediction, target, valid, data_range=5.0)
+
+    assert torch.autograd.gradcheck(loss, prediction.requires_grad_(True))
+
+
+def test_ssim_refuses_what_it_cannot_measure(generator):
+    maps = reciprocals(generator, (1, 1, 8, 32))
+    with pytest.raises(ValueError, match="8 x 32 is smaller than the window, 11"):
+        losses.ssim_loss(*maps)
+    assert losses.ssim_loss(*maps, window=7) > 0
+    with pytest.raises(ValueError, match="above 0, got 0"):
+        losses.ssim_loss(*maps, data_range=0.0)

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mdepth.models import eigen, eigen_local, eigen_multiscale, laina, laina_sizes
+from mdepth.models import (
+    eigen,
+    eigen_local,
+    eigen_multiscale,
+    laina,
+    laina_sizes,
+    transfer,
+    transfer_unpadded,
+)
 from mdepth.models.contract import DepthNetwork, Layer, count_parameters, layer_sizes
 
 __all__ = ["MODELS", "DepthNetwork", "Entry", "Layer", "build", "count_parameters", "layer_sizes", "names"]
@@ -176,6 +184,28 @@ MODELS: dict[str, Entry] = {
         )
         for dilation, side in laina_sizes.FIELDS.items()
     },
+    "unet": Entry(transfer.UNet, "transfer", "U-Net with padding and batch norm, from scratch"),
+    "unet-2015": Entry(transfer_unpadded.UNet2015Depth, "transfer", "U-Net without padding, as published"),
+    "transfer-resnet34": Entry(transfer.ResNetUNet, "transfer", "ResNet-34 and the decoder of a U-Net"),
+    "densedepth": Entry(transfer.DenseDepth, "transfer", "DenseNet-169, full width, as released"),
+    "densedepth-half": Entry(
+        partial(transfer.DenseDepth, width=832, between=True),
+        "transfer",
+        "the later Keras code: half the width, one more activation",
+    ),
+    "unet-rooms": Entry(
+        partial(transfer.UNet, **transfer.UNET_ROOMS), "transfer", "small U-Net, synthetic rooms"
+    ),
+    "transfer-resnet18-rooms": Entry(
+        partial(transfer.ResNetUNet, **transfer.RESNET18_ROOMS),
+        "transfer",
+        "small ResNet-18 and the decoder of a U-Net, synthetic rooms",
+    ),
+    "densedepth-rooms": Entry(
+        partial(transfer.DenseDepth, **transfer.DENSE_ROOMS),
+        "transfer",
+        "small DenseNet and DenseDepth's decoder, synthetic rooms",
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-r"""What looks at the image: ResNet, VGG-16 and AlexNet without their fully connected layers.
+r"""What looks at the image: ResNet, DenseNet, VGG-16 and AlexNet without their fully connected layers.
 
 An encoder turns an image into a list of feature maps, from fine to coarse. It says of itself how many
 channels each has and how many image pixels lie between two of its values (``channels``, ``strides``), so that
@@ -27,7 +27,13 @@ from torch.nn import functional
 
 from mdepth.shapes import Float, Image, Tensor
 
-__all__ = ["VGG16", "AlexNet", "Encoder", "ResNet", "SamePad", "initialise_he", "resnet18", "resnet50"]
+__all__ = [
+    "IMAGENET", "VGG16", "AlexNet", "DenseNet", "Encoder", "ResNet", "SamePad", "densenet169",
+    "initialise_he", "resnet18", "resnet34", "resnet50",
+]  # fmt: skip
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of RGB in [0, 1] by which torchvision's ImageNet weights want it normalised."""
 
 
 class Encoder(nn.Module):
@@ -137,6 +143,17 @@ def resnet18(*, width: int = 64, form: str = "caffe") -> ResNet:
     return ResNet((2, 2, 2, 2), bottleneck=False, width=width, form=form)
 
 
+def resnet34(*, width: int = 64, form: str = "caffe") -> ResNet:
+    """ResNet-34: 3, 4, 6 and 3 blocks of two 3x3 convolutions; 512 channels at stride 32.
+
+    Example:
+        >>> with torch.device("meta"):
+        ...     sum(parameter.numel() for parameter in resnet34(form="torchvision").parameters())
+        21284672
+    """
+    return ResNet((3, 4, 6, 3), bottleneck=False, width=width, form=form)
+
+
 class _Block(nn.Module):
     """relu(branch(x) + x); x passes a 1x1 projection where its size or its channels change."""
 
@@ -189,6 +206,63 @@ class _Basic(_Block):
     def branch(self, x: Tensor) -> Tensor:
         """Two convolutions, a ReLU between them."""
         return self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+
+
+class DenseNet(Encoder):
+    r"""DenseNet without its classifier: maps of strides 2, 4, 8, 16 and 32, as DenseDepth joins them.
+
+    In a dense block every layer sees the maps of all layers before it and adds ``growth`` of its own; behind
+    each block but the last a transition (BN, ReLU, 1x1, 2x2 average pool) halves channels and sides. The maps
+    are those behind the first convolution (with its norm and ReLU), behind the pool, **behind the first two
+    transitions**, and behind the last norm and a ReLU. (Libraries that return what stands *before* the
+    transitions give wider skips: 256 and 512 channels at strides 4 and 8.) The layers are torchvision's.
+
+    Args:
+        growth: channels that a layer adds.
+        blocks: layers of the four dense blocks.
+        width: channels of the first convolution.
+
+    Source: Huang et al., "Densely connected convolutional networks" (CVPR 2017).
+
+    Example:
+        >>> encoder = DenseNet(4, (1, 1, 1, 1), 8)
+        >>> [tuple(maps.shape[1:]) for maps in encoder(torch.zeros(1, 3, 64, 96))]
+        [(8, 32, 48), (8, 16, 24), (6, 8, 12), (5, 4, 6), (8, 2, 3)]
+    """
+
+    strides = (2, 4, 8, 16, 32)
+
+    def __init__(self, growth: int, blocks: tuple[int, int, int, int], width: int) -> None:
+        from torchvision.models import DenseNet as Torchvision
+
+        super().__init__()
+        self.features = Torchvision(growth, blocks, width, num_classes=1).features
+        channels = [width, width]
+        for layers in blocks[:-1]:
+            channels.append((channels[-1] + growth * layers) // 2)
+        self.channels = (*channels[:4], channels[4] + growth * blocks[3])
+
+    def forward(self, x: Image) -> list[Tensor]:
+        """Normalised image to its five feature maps."""
+        kept = {"relu0", "pool0", "transition1", "transition2"}
+        maps = []
+        for name, layer in self.features.named_children():
+            x = layer(x)
+            if name in kept:
+                maps.append(x)
+        return [*maps, torch.relu(x)]
+
+
+def densenet169() -> DenseNet:
+    """DenseNet-169: 6, 12, 32 and 32 layers that add 32 channels each; 1664 at stride 32.
+
+    Example:
+        >>> with torch.device("meta"):
+        ...     encoder = densenet169()
+        >>> encoder.channels, sum(parameter.numel() for parameter in encoder.parameters())
+        ((64, 64, 128, 256, 1664), 12484480)
+    """
+    return DenseNet(32, (6, 12, 32, 32), 64)
 
 
 class VGG16(Encoder):

@@ -59,15 +59,13 @@ from torch import nn
 from torch.nn import functional
 
 from mdepth.models.contract import DepthNetwork, Native
-from mdepth.models.encoders import VGG16, AlexNet, Encoder, initialise_he, resnet18, resnet50
+from mdepth.models.encoders import IMAGENET, VGG16, AlexNet, Encoder, initialise_he, resnet18, resnet50
 from mdepth.shapes import Float, Image, Tensor
 
 __all__ = [
     "ALEXNET", "RESNET50", "ROOMS", "VGG", "DeConv", "FastUnpoolConv", "Laina", "LainaFC", "LainaSize",
     "Unpool", "UnpoolConv", "UpConv", "UpProj",
 ]  # fmt: skip
-
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class Unpool(nn.Module):

@@ -15,8 +15,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from mdepth.models.encoders import VGG16, AlexNet, Encoder, SamePad, initialise_he, resnet18
-from mdepth.models.laina import IMAGENET, RESNET50, ROOMS, LainaSize
+from mdepth.models.encoders import IMAGENET, VGG16, AlexNet, Encoder, SamePad, initialise_he, resnet18
+from mdepth.models.laina import RESNET50, ROOMS, LainaSize
 from mdepth.shapes import Float, Image, Tensor
 
 __all__ = ["ALEXNET_ROOMS", "FIELDS", "MAKE3D", "ROADS", "VGG_ROOMS", "DilatedEncoder", "field_size"]
