@@ -1,5 +1,5 @@
-"""The U-Net as Ronneberger, Fischer and Brox published it ("U-Net: convolutional networks for biomedical image
-segmentation", MICCAI 2015): without padding.
+"""The U-Net as Ronneberger, Fischer and Brox published it, without padding ("U-Net: convolutional networks
+for biomedical image segmentation", MICCAI 2015).
 
 It was made to cut a large microscope picture into tiles. Nothing is invented at the border of a tile: each
 3x3 convolution takes a pixel from every side, and the answer is 184 pixels smaller than the tile. Depth is
