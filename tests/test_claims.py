@@ -223,3 +223,22 @@ def test_the_recipes_claims_are_judged_with_the_fixed_words(tmp_path: Path) -> N
     assert len({row.id for row in found}) == len(found)
     assert all(row.smallest > 0 and row.statement and row.why for row in claims())
     assert all(row.verdict in WORDS for row in claims())
+
+
+def test_a_gain_that_grows_is_the_difference_of_two_effects(tmp_path: Path) -> None:
+    """With few labels 0.6 for 0.8, a quarter off; with many 0.27 for 0.3, a tenth."""
+    values = {"few-taught": 0.6, "few-random": 0.8, "many-taught": 0.27, "many-random": 0.3}
+    for name, value in values.items():
+        for seed in range(3):
+            write(tmp_path, name, seed, {"worlds": value + 0.001 * seed})
+    claim = replace(
+        CLAIM, variant="few-taught", variant_b="few-random", b="worlds", less=("many-taught", "many-random")
+    )
+    found = judged(claim, tmp_path)
+    assert found.effect == pytest.approx(-0.25 + 0.1, abs=1e-3)
+    assert found.verdict == "holds"
+    assert found.expression.endswith("lower; less the same of many-taught and many-random")
+    assert found.command.count("mdepth run") == 4
+    assert judged(replace(claim, smallest=0.2), tmp_path).verdict == "does not hold"
+    without = judged(replace(claim, less=("many-taught", "nobody")), tmp_path)
+    assert (without.seeds, without.verdict) == (0, "inconclusive")

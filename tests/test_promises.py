@@ -29,6 +29,7 @@ SWITCHES = {
     "lidar": (True, ("rooms", "roads")),
     "textures": (False, ("rooms", "roads")),
     "texture_contrast": (0.3, ("rooms", "roads")),
+    "looks": ("swapped", ("rooms", "roads")),
     "texture_gradient": (False, ("rooms", "roads")),
     "shading": (False, ("rooms", "roads")),
     "shadows": (False, ("rooms", "roads")),

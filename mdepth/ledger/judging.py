@@ -9,8 +9,9 @@ smallest effect of interest ``s`` (both counted in the direction of the claim):
 * **inconclusive**: the interval contains ``s``, or there are fewer than three seeds.
 
 A difference that is real but too small to matter does therefore not hold, and a large one that rests on luck
-is inconclusive. A claim that two things are the **same** holds where the whole interval lies between ``-s``
-and ``s``, does not hold where all of it lies outside, and is inconclusive where it crosses a border.
+is inconclusive. Where a claim says that a gain grows, the effect of another pair of runs is taken off first.
+A claim that two things are the **same** holds where the whole interval lies between ``-s`` and ``s``, does
+not hold where all of it lies outside, and is inconclusive where it crosses a border.
 """
 
 from collections.abc import Callable, Iterable
@@ -106,11 +107,14 @@ def judge(claim: Claim, source: str, runs: dict[str, Runs]) -> ClaimRow:
         runs.get(f"{source}/{variant}") for variant in (claim.variant, claim.variant_b or claim.variant)
     )
     effects = _effects(claim, left, right) if left and right else {}
+    others = [runs.get(f"{source}/{variant}") for variant in claim.less]
+    if claim.less:
+        effects = _less(effects, _effects(claim, *others) if all(others) else {})  # type: ignore[arg-type]
     sign = -1 if claim.direction == "lower" else 1
     found = [sign * value for value in effects.values()]
     same = claim.direction == "same"
     verdict, interval = decide(found, claim.smallest, seeds=claim.least_seeds, same=same)
-    names = [claim.variant, claim.variant_b] if claim.variant_b else [claim.variant]
+    names = [name for name in (claim.variant, claim.variant_b, *claim.less) if name]
     profile = left.profile if left else "laptop"
     return ClaimRow(
         id=f"{source}.claim.{claim.id}",
@@ -118,7 +122,7 @@ def judge(claim: Claim, source: str, runs: dict[str, Runs]) -> ClaimRow:
         statement=claim.statement,
         place=claim.place,
         expression=_expression(claim),
-        level=_weakest(left, right),
+        level=_weakest(left, right, *others),
         seeds=len(effects),
         effect=sum(effects.values()) / len(effects) if effects else NONE,
         smallest=claim.smallest,
@@ -160,7 +164,15 @@ def _effects(claim: Claim, left: Runs, right: Runs) -> dict[int, float]:
     return {seed: (a.values[seed] - b.values[seed]) / scale[seed] for seed in common if scale[seed]}
 
 
+def _less(effects: dict[int, float], others: dict[int, float]) -> dict[int, float]:
+    """One effect minus the other, for every seed that has both."""
+    return {seed: value - others[seed] for seed, value in effects.items() if seed in others}
+
+
 def _expression(claim: Claim) -> str:
+    if claim.less:
+        a, b = claim.less
+        return f"{_expression(replace(claim, less=()))}; less the same of {a} and {b}"
     a, b = f"{claim.variant}:{claim.a}", f"{claim.variant_b or claim.variant}:{claim.b}"
     if not claim.b:
         way = "same as" if claim.direction == "same" else f"{claim.direction} than"
@@ -170,8 +182,8 @@ def _expression(claim: Claim) -> str:
     return f"{claim.metric} of {a} minus {other}{over}, {claim.direction}"
 
 
-def _weakest(left: Runs | None, right: Runs | None) -> str:
-    levels = [runs.level for runs in (left, right) if runs]
+def _weakest(*sides: Runs | None) -> str:
+    levels = [runs.level for runs in sides if runs]
     return max(levels, key="DCdB".index) if levels else NONE
 
 

@@ -14,6 +14,7 @@ from mdepth.models import (
     laina,
     laina_sizes,
     transfer,
+    transfer_ablations,
     transfer_unpadded,
 )
 from mdepth.models.contract import DepthNetwork, Layer, count_parameters, layer_sizes
@@ -200,6 +201,24 @@ MODELS: dict[str, Entry] = {
         partial(transfer.ResNetUNet, **transfer.RESNET18_ROOMS),
         "transfer",
         "small ResNet-18 and the decoder of a U-Net, synthetic rooms",
+    ),
+    "unet-skipless-rooms": Entry(
+        partial(transfer_ablations.SkiplessUNet, **transfer.UNET_ROOMS),
+        "transfer",
+        "the small U-Net without its skips, synthetic rooms",
+    ),
+    "transfer-plain18-rooms": Entry(
+        partial(
+            transfer.ResNetUNet,
+            **transfer.RESNET18_ROOMS
+            | {
+                "encoder": partial(
+                    transfer_ablations.PlainNet, (2, 2, 2, 2), bottleneck=False, width=24, form="torchvision"
+                )
+            },
+        ),
+        "transfer",
+        "the small ResNet-18 without its sums and the decoder of a U-Net, synthetic rooms",
     ),
     "densedepth-rooms": Entry(
         partial(transfer.DenseDepth, **transfer.DENSE_ROOMS),

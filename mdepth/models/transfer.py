@@ -28,9 +28,9 @@ The answer of both is a sigmoid times the farthest depth, a positive metric dept
 
 Three networks are called DenseDepth. ``DenseDepth()`` is that of the paper and of the released weights: 1664
 channels behind the encoder, **no activation between the two convolutions of a block**, 42,657,689 parameters.
-``width=832, between=True`` is the later Keras code's (21,365,405). The third, an early PyTorch port with
-DenseNet-161, is another network and is not here. The native output is the reciprocal ``farthest / depth``,
-from 1 at 10 m to 100 at 0.1 m.
+``width=832, between=True`` is the later Keras code's (21,365,405), but for its enlarging, which there follows
+that framework's default. The third, an early PyTorch port with DenseNet-161, is not here. The native output
+is the reciprocal ``farthest / depth``, from 1 at 10 m to 100 at 0.1 m.
 """
 
 import math

@@ -103,6 +103,10 @@ class Claim:
 
     metric_b: str = ""
     """Metric of b, where it is another one than ``metric``."""
+    less: tuple[str, ...] = ()
+    """Another pair of variants, a's and b's, whose effect is taken off: a claim that a gain shrinks or grows
+    is one about the difference of two effects.
+    """
 
 
 @dataclass(frozen=True)

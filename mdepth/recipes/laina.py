@@ -25,16 +25,7 @@ from mdepth.models import DepthNetwork, build
 from mdepth.models.eigen import EigenFine
 from mdepth.models.laina_weights import to_fast
 from mdepth.recipes import Outcome
-from mdepth.recipes.laina_data import (
-    Batches,
-    datasets,
-    describe,
-    fingerprint,
-    map_size,
-    mean_depth,
-    real_sets,
-    targets,
-)
+from mdepth.recipes.laina_data import Batches, datasets, describe, fingerprint, real_sets
 from mdepth.recipes.laina_paper import CLAIMS, HYPERPARAMETERS, PRINTED
 from mdepth.recipes.laina_settings import (
     MAKE3D,
@@ -46,7 +37,17 @@ from mdepth.recipes.laina_settings import (
     seeds,
     settings,
 )
-from mdepth.recipes.parts import Predict, Schedule, display, score, step_table, thinned
+from mdepth.recipes.parts import (
+    Predict,
+    Schedule,
+    display,
+    map_size,
+    mean_depth,
+    score,
+    step_table,
+    targets,
+    thinned,
+)
 from mdepth.shapes import Tensor
 from mdepth.train import fit, step_seed
 

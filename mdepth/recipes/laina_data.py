@@ -9,18 +9,22 @@ import torch
 from mdepth.datasets import check
 from mdepth.datasets.make3d import LainaMake3D, Make3D, home
 from mdepth.datasets.sample import DepthDataset
-from mdepth.datasets.transforms import Augmentation, augment, resize
+from mdepth.datasets.transforms import Augmentation
 from mdepth.datasets.worlds import World, load
-from mdepth.image import resize as shrink
 from mdepth.models import DepthNetwork, build
 from mdepth.recipes.laina_settings import Memory, Settings
-from mdepth.recipes.parts import SPLIT_IN_TIME, Chosen, data_root, nyu_sets, red_kitchen, split_in_time, take
-from mdepth.shapes import Depth, Tensor, Valid
+from mdepth.recipes.parts import (
+    SPLIT_IN_TIME,
+    EvenlySpread,
+    data_root,
+    metric_batch,
+    nyu_sets,
+    red_kitchen,
+    split_in_time,
+)
+from mdepth.shapes import Tensor
 
-__all__ = [
-    "Batches", "EvenlySpread", "datasets", "describe", "fingerprint", "map_size",
-    "mean_depth", "real_sets", "targets", "worlds",
-]  # fmt: skip
+__all__ = ["Batches", "datasets", "describe", "fingerprint", "real_sets", "worlds"]
 
 
 def describe(settings: Settings) -> dict[str, Any]:
@@ -79,27 +83,6 @@ def real_sets(settings: Settings) -> tuple[DepthDataset, DepthDataset]:
     return LainaMake3D(Make3D(root, split="train"), training=True), LainaMake3D(Make3D(root, split="test"))
 
 
-class EvenlySpread(Chosen):
-    """Of n items ``count``, as evenly spread as can be: number ``floor(k n / count)`` for k = 0, 1, ...; all
-    of them where there are not more.
-
-    Args:
-        dataset: any.
-        count: how many, at most.
-
-    Example:
-        >>> from types import SimpleNamespace
-        >>> class Ten(list):
-        ...     name = "ten"
-        >>> EvenlySpread(Ten(range(10)), 4).indices
-        [0, 2, 5, 7]
-    """
-
-    def __init__(self, dataset: Any, count: int) -> None:
-        count = min(count, len(dataset))
-        super().__init__(dataset, [k * len(dataset) // count for k in range(count)])
-
-
 def fingerprint(settings: Settings) -> str:
     """sha256 over the real files that a run would be trained and tested on now."""
     both = " ".join(part.fingerprint() for part in real_sets(settings))
@@ -118,45 +101,14 @@ class Batches:
 
     def __call__(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         indices = torch.randint(len(self.dataset), (self.settings.batch,), generator=generator)
-        batch = take(self.dataset, indices.tolist())
-        batch = {key: batch[key] for key in ("image", "depth", "valid", "K")}
-        if batch["image"].shape[-2:] != self.network.image_size:
-            batch = resize(batch, *self.network.image_size)
-        batch = augment(batch, self.augmentation(), generator)
-        depth, valid = targets(batch["depth"], batch["valid"], self.size)
+        batch = metric_batch(
+            self.dataset, indices.tolist(), self.network, self.augmentation(), self.size, generator
+        )
         if self.settings.farthest:
-            valid = valid & (depth < self.settings.farthest)
-        return {"image": self.network.normalise(batch["image"]), "depth": depth, "valid": valid}
+            batch["valid"] = batch["valid"] & (batch["depth"] < self.settings.farthest)
+        return batch
 
     def augmentation(self) -> Augmentation:
         """As Eigen et al. 2014, in one object."""
         s = self.settings
         return Augmentation(size=self.network.input_size, scale=s.zoom, roll=s.roll, flip=s.flip, gain=s.gain)
-
-
-def map_size(name: str) -> tuple[int, int]:
-    """Rows and columns of the map that a network draws, without computing one.
-
-    Example:
-        >>> map_size("laina-resnet50-upproj")
-        (128, 160)
-    """
-    with torch.device("meta"):
-        network = build(name)
-        rows, columns = network(torch.zeros(1, 3, *network.input_size)).shape[-2:]
-    return rows, columns
-
-
-def targets(depth: Depth, valid: Valid, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Depth and mask at the size of the network's map, which stands for the whole image: every pixel of the
-    map takes the pixel under its centre. Depth is not averaged: the mean of two sides of an edge is a surface
-    that is not there.
-    """
-    small, known = (shrink(values.float(), size, mode="nearest") for values in (depth, valid))
-    return small, known > 0
-
-
-def mean_depth(dataset: Any, count: int = 200) -> float:
-    """Mean depth in metres of ``count`` images, evenly spread: where the output starts."""
-    batch = take(dataset, EvenlySpread(dataset, count).indices)
-    return float(batch["depth"][batch["valid"]].mean())

@@ -16,10 +16,11 @@ from torch.nn import functional
 
 from mdepth.datasets import check, nyu, rgbd
 from mdepth.datasets.sample import DepthDataset, Sample, collate
-from mdepth.datasets.transforms import resize
+from mdepth.datasets.transforms import Augmentation, augment, resize
 from mdepth.evaluate import drawn_steps, evaluate, mean_depth_baseline, mean_map_baseline
+from mdepth.image import resize as shrink
 from mdepth.metrics import bend_scores, edge_scores
-from mdepth.models import DepthNetwork
+from mdepth.models import DepthNetwork, build
 from mdepth.shapes import DataError, Depth, Tensor, Valid
 
 Predict = Callable[[Tensor], Tensor]
@@ -31,18 +32,23 @@ __all__ = [
     "NYU_SETS",
     "SPLIT_IN_TIME",
     "Chosen",
+    "EvenlySpread",
     "InMemory",
     "Schedule",
     "bend_table",
     "data_root",
     "display",
     "edge_table",
+    "map_size",
+    "mean_depth",
+    "metric_batch",
     "nyu_sets",
     "red_kitchen",
     "score",
     "split_in_time",
     "step_table",
     "take",
+    "targets",
     "thinned",
 ]
 
@@ -131,6 +137,27 @@ class Chosen(DepthDataset):
         return self.dataset.files()
 
 
+class EvenlySpread(Chosen):
+    """Of n items ``count``, as evenly spread as can be: number ``floor(k n / count)`` for k = 0, 1, ...; all
+    of them where there are not more.
+
+    Args:
+        dataset: any.
+        count: how many, at most.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> class Ten(list):
+        ...     name = "ten"
+        >>> EvenlySpread(Ten(range(10)), 4).indices
+        [0, 2, 5, 7]
+    """
+
+    def __init__(self, dataset: Any, count: int) -> None:
+        count = min(count, len(dataset))
+        super().__init__(dataset, [k * len(dataset) // count for k in range(count)])
+
+
 def red_kitchen(inventory: check.Inventory) -> DepthDataset:
     """The video of one real kitchen, of 7-Scenes.
 
@@ -166,6 +193,54 @@ def nyu_sets(inventory: check.Inventory) -> tuple[DepthDataset, DepthDataset]:
     folder = Path(os.path.commonpath(inventory.paths("nyu/sync")))
     scenes = {nyu.scene_of(scene) for scene in nyu.Labelled(labelled, splits, "train").scene_names}
     return nyu.SyncFolder(folder, scenes=scenes), nyu.Labelled(labelled, splits, "test")
+
+
+def metric_batch(
+    dataset: Any,
+    indices: Sequence[int],
+    network: DepthNetwork,
+    augmentation: Augmentation,
+    size: tuple[int, int],
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Some images for training: at the network's size, augmented and normalised, with the depth in metres and
+    the mask under the pixels of its map, of ``size``.
+    """
+    batch = take(dataset, indices)
+    batch = {key: batch[key] for key in ("image", "depth", "valid", "K")}
+    if batch["image"].shape[-2:] != network.image_size:
+        batch = resize(batch, *network.image_size)
+    batch = augment(batch, augmentation, generator)
+    depth, valid = targets(batch["depth"], batch["valid"], size)
+    return {"image": network.normalise(batch["image"]), "depth": depth, "valid": valid}
+
+
+def map_size(name: str) -> tuple[int, int]:
+    """Rows and columns of the map that a network draws, without computing one.
+
+    Example:
+        >>> map_size("laina-resnet50-upproj")
+        (128, 160)
+    """
+    with torch.device("meta"):
+        network = build(name)
+        rows, columns = network(torch.zeros(1, 3, *network.input_size)).shape[-2:]
+    return rows, columns
+
+
+def targets(depth: Depth, valid: Valid, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Depth and mask at the size of the network's map, which stands for the whole image: every pixel of the
+    map takes the pixel under its centre. Depth is not averaged: the mean of two sides of an edge is a surface
+    that is not there.
+    """
+    small, known = (shrink(values.float(), size, mode="nearest") for values in (depth, valid))
+    return small, known > 0
+
+
+def mean_depth(dataset: Any, count: int = 200) -> float:
+    """Mean depth in metres of ``count`` images, evenly spread: where the output starts."""
+    batch = take(dataset, EvenlySpread(dataset, count).indices)
+    return float(batch["depth"][batch["valid"]].mean())
 
 
 def score(

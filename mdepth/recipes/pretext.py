@@ -69,18 +69,21 @@ def pretrain(
     folder: Path | None,
     name: str = "pretext",
     pictures: int = 4000,
+    looks: str = "natural",
     batch: int = 16,
     rate: float = 0.001,
     progress: bool = True,
     accelerator: str = "cpu",
+    precision: str = "32-true",
 ) -> dict[str, float]:
     """Train ``features`` in place to name things in pictures of ``size``, and say how well they do on others.
 
+    ``looks`` as in :class:`~mdepth.datasets.worlds.things.Things`: "any" leaves only the shape to go by.
     Adam whose rate falls along half a cosine, cross entropy. Returns ``accuracy`` on 400 unseen pictures, and
     ``chance``, the share of the most frequent name among them.
     """
     height, width = size
-    train = load_things(Things("train", pictures, height, width))
+    train = load_things(Things("train", pictures, height, width, looks=looks))
     network = Naming(features, normalise(torch.full((1, 3, height, width), 0.5)))
     fit(
         network,
@@ -93,9 +96,10 @@ def pretrain(
         name=name,
         schedule=Schedule(steps, warm_up=0, anneal=True),
         accelerator=accelerator,
+        precision=precision,
         progress=progress,
     )
-    return naming_accuracy(network, load_things(Things("test", 400, height, width)), normalise)
+    return naming_accuracy(network, load_things(Things("test", 400, height, width, looks=looks)), normalise)
 
 
 def _cross_entropy(network: nn.Module, batch: dict[str, Any]) -> Tensor:

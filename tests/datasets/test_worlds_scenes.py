@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from mdepth.datasets.worlds import World, load, render, scene
+from mdepth.datasets.worlds.dataset import render_row
+from mdepth.datasets.worlds.world import LOOKS
 
 TINY = {"rooms": {"height": 24, "width": 32}, "roads": {"height": 24, "width": 72}}
 
@@ -203,3 +205,30 @@ def test_identity_says_everything():
     ]
     assert len({w.identity(), *(o.identity() for o in others)}) == 1 + len(others)
     assert w.describe()["scenes"] == 100
+
+
+@pytest.mark.parametrize("kind", ["rooms", "roads"])
+def test_other_looks_leave_the_geometry(kind: str) -> None:
+    """Depth and outlines are the same to the bit; the pictures are not."""
+    rows = {looks: render_row(World(kind, scenes=2, looks=looks, antialias=1), 1) for looks in LOOKS}
+    for looks in ("swapped", "any"):
+        for name in ("depth", "instances", "T_world_camera"):
+            assert np.array_equal(rows[looks][name], rows["natural"][name]), name
+        difference = np.abs(rows[looks]["image"].astype(int) - rows["natural"]["image"]).max(-1)
+        sky = rows["natural"]["instances"] == 0
+        assert (difference[~sky] > 5).mean() > 0.6
+    assert "looks" not in World(kind).describe()
+    assert World(kind, looks="any").identity() != World(kind).identity()
+    with pytest.raises(ValueError, match=r"World\.looks must be one of"):
+        World(kind, looks="odd")
+
+
+def test_swapped_surfaces_are_the_same_surfaces_elsewhere() -> None:
+    world = World("rooms", scenes=1)
+    before, after = (
+        scene(dataclasses.replace(world, looks=looks), 0).materials for looks in ("natural", "swapped")
+    )
+    assert torch.equal(before[:, -1], after[:, -1])  # lamps and screens shine on
+    rows = [sorted(map(tuple, each[:, :-1].tolist())) for each in (before, after)]
+    assert rows[0] == rows[1]
+    assert (before[:, :-1] != after[:, :-1]).any(1).float().mean() > 0.9

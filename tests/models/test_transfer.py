@@ -317,3 +317,35 @@ def test_without_a_download_one_is_told_what_to_do(monkeypatch) -> None:
 
 def _no_network(*_args, **_kwargs):
     raise OSError("no route to host")
+
+
+# -- Without skips, without sums --------------------------------------------------------------------------
+
+
+def test_without_skips_all_passes_the_bottom() -> None:
+    torch.manual_seed(0)
+    network = build("unet-skipless-rooms").eval()
+    assert count_parameters(network) == count_parameters(build("unet-rooms"))
+    network.bottom.register_forward_hook(lambda _m, _i, output: torch.zeros_like(output))
+    with torch.no_grad():
+        one, other = network(torch.rand(2, 3, 96, 128))
+    assert torch.equal(one, other)
+    assert network(torch.rand(1, 3, 97, 131)).shape == (1, 1, 97, 131)
+
+
+def test_without_sums_a_block_is_its_branch() -> None:
+    torch.manual_seed(0)
+    plain, usual = (build(f"transfer-{name}18-rooms").encoder for name in ("plain", "resnet"))
+    kept = count_parameters(plain) / count_parameters(usual)
+    assert 0.95 < kept < 1
+    block = plain.layer1[0]
+    nn.init.zeros_(block.block.bn2.weight)  # the branch answers with nothing, and nothing is what comes out
+    with torch.no_grad():
+        assert plain.eval().layer1[0](torch.rand(1, 24, 8, 8)).abs().max() == 0
+        same = usual.layer1[0].eval()
+        nn.init.zeros_(same.bn2.weight)
+        x = torch.rand(1, 24, 8, 8)
+        assert torch.equal(same(x), x)
+    assert [each.shape[1:] for each in plain(torch.rand(1, 3, 96, 128))] == [
+        each.shape[1:] for each in usual(torch.rand(1, 3, 96, 128))
+    ]

@@ -18,7 +18,7 @@ from mdepth.datasets.worlds import World, load
 from mdepth.models import build
 from mdepth.recipes import laina
 from mdepth.recipes.laina import Batches
-from mdepth.recipes.laina_data import map_size
+from mdepth.recipes.parts import map_size
 from mdepth.shapes import DataError
 from mdepth.train import step_generator
 

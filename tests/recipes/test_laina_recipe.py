@@ -23,8 +23,8 @@ from mdepth.models.laina import FastUnpoolConv, UnpoolConv
 from mdepth.models.laina_sizes import FIELDS
 from mdepth.recipes import laina
 from mdepth.recipes.laina import MAKE3D, NYU, ROADS, ROOMS, Batches, Stairs
-from mdepth.recipes.laina_data import EvenlySpread, map_size
 from mdepth.recipes.laina_settings import FULL, LAPTOP, MEMORY, SEEDS
+from mdepth.recipes.parts import EvenlySpread, map_size
 from mdepth.train import step_generator
 
 

@@ -5,6 +5,7 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mdepth.datasets.worlds.store import (
     load_or_render,
     open_arrays,
 )
+from mdepth.datasets.worlds.textures import painted, swapped
 from mdepth.datasets.worlds.world import World
 from mdepth.shapes import DataError, Float, Tensor
 
@@ -46,7 +48,11 @@ def scene(world: World, index: int) -> Scene:
     """
     if not 0 <= index < world.scenes:
         raise ValueError(f"scene {index}: this world has scenes 0 to {world.scenes - 1}")
-    return build_room(world, index) if world.kind == "rooms" else build_road(world, index)
+    view = build_room(world, index) if world.kind == "rooms" else build_road(world, index)
+    if world.looks == "natural":
+        return view
+    repaint = swapped if world.looks == "swapped" else painted
+    return replace(view, materials=repaint(view.materials, world.random(index, "paint")))
 
 
 def load(

@@ -7,6 +7,7 @@ from eye to eye.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from mdepth.datasets.worlds import motifs, patterns
@@ -59,6 +60,39 @@ class Material:
         """The material as twelve numbers: pattern, a, b, scale, amount, seed, emission."""
         number = float(list(PATTERNS).index(self.pattern))
         return [number, *self.a, *self.b, *self.scale, self.amount, self.seed, self.emission]
+
+
+EVERYWHERE = ("plain", "checks", "tiles", "bricks", "stripes", "wood", "mottled")
+"""Patterns that any surface can have."""
+
+
+def any_paint(rng: np.random.Generator) -> Material:
+    """Any pattern in any two colours.
+
+    Example:
+        >>> any_paint(np.random.default_rng(0)).pattern in EVERYWHERE
+        True
+    """
+    one, other = rng.uniform(0.08, 0.75, (2, 3)).tolist()
+    scale = rng.uniform(0.1, 1.0)
+    name = str(rng.choice(EVERYWHERE))
+    return Material(name, tuple(one), tuple(other), (scale, scale), 0.5, float(rng.integers(1, 200)))
+
+
+def painted(materials: Float[Tensor, "K 12"], rng: np.random.Generator) -> Float[Tensor, "K 12"]:
+    """Every material in any pattern and colours; what shines by itself still does."""
+    new = torch.tensor([any_paint(rng).row() for _ in materials], dtype=torch.float32).reshape(-1, 12)
+    return torch.cat([new[:, :-1], materials[:, -1:]], dim=1)
+
+
+def swapped(materials: Float[Tensor, "K 12"], rng: np.random.Generator) -> Float[Tensor, "K 12"]:
+    """The materials in another order, none in its own place where there are two; what shines by itself still
+    does.
+    """
+    order = rng.permutation(len(materials))
+    new = torch.empty_like(materials)
+    new[order] = materials[np.roll(order, 1)]
+    return torch.cat([new[:, :-1], materials[:, -1:]], dim=1)
 
 
 def paint(

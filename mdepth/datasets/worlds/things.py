@@ -20,11 +20,11 @@ from mdepth.datasets.worlds import furniture, street
 from mdepth.datasets.worlds.rendering import render
 from mdepth.datasets.worlds.scenery import Air, Builder, Colour, Light, Scene, pose
 from mdepth.datasets.worlds.store import Rows, Spec, default_cache, load_or_render, open_arrays
-from mdepth.datasets.worlds.textures import Material
+from mdepth.datasets.worlds.textures import any_paint, painted
 from mdepth.datasets.worlds.world import SPLITS, WORLD_VERSION, World
 from mdepth.shapes import Float, Image, Int, Tensor
 
-__all__ = ["NAMES", "Things", "ThingsDataset", "load_things", "picture"]
+__all__ = ["LOOKS", "NAMES", "Things", "ThingsDataset", "load_things", "picture", "worn"]
 
 KINDS: dict[str, tuple[Callable[[Builder, np.random.Generator, Colour], None], Colour]] = {
     "shelf": (furniture.shelf, (0.9, 1.9, 0.3)),
@@ -46,6 +46,8 @@ KINDS: dict[str, tuple[Callable[[Builder, np.random.Generator, Colour], None], C
 }
 NAMES = tuple(KINDS)
 """What a label counts."""
+LOOKS = ("natural", "any", "another")
+"""Whose surfaces the things have."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class Things:
         count: number of pictures.
         height, width: of the pictures, in pixels.
         seed: another number is another set.
+        looks: "natural" gives every thing the surfaces of its kind; "any" paints each of its parts in any
+            pattern and colours, so that only its shape says what it is; "another" paints it with the surfaces
+            of a thing of another kind, so that shape and surface contradict each other (the cat with the skin
+            of an elephant of Geirhos et al. 2019). Shape, pose, light and background stay the same.
     """
 
     split: str = "train"
@@ -64,16 +70,22 @@ class Things:
     height: int = 96
     width: int = 128
     seed: int = 0
+    looks: str = "natural"
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise ValueError(f"unknown split {self.split!r}; choose one of {', '.join(SPLITS)}")
         if min(self.count, self.height, self.width) < 1:
             raise ValueError("count, height and width must be at least 1")
+        if self.looks not in LOOKS:
+            raise ValueError(f"looks must be one of {', '.join(LOOKS)}, got {self.looks!r}")
 
     def describe(self) -> dict[str, Any]:
         """What decides the pictures, ready for JSON."""
-        return {"things": asdict(self), "names": list(NAMES), "version": WORLD_VERSION}
+        about = asdict(self)
+        if self.looks == "natural":  # described as it was before there were others
+            del about["looks"]
+        return {"things": about, "names": list(NAMES), "version": WORLD_VERSION}
 
 
 def picture(things: Things, index: int) -> tuple[Scene, Float[Tensor, "3 3"], int]:
@@ -92,8 +104,9 @@ def picture(things: Things, index: int) -> tuple[Scene, Float[Tensor, "3 3"], in
     b = Builder()
     b.object(NAMES[label], yaw=rng.uniform(-math.pi, math.pi))
     make(b, rng, (width, height, depth))
+    own = len(b.material_numbers)
     size = math.hypot(width, height, depth)
-    ground, back = (_paint(rng) for _ in range(2))
+    ground, back = (any_paint(rng) for _ in range(2))
     b.object("ground")
     b.box(ground, (40 * size, 0.1, 40 * size), bottom=-0.1)
     b.object("back")
@@ -108,19 +121,49 @@ def picture(things: Things, index: int) -> tuple[Scene, Float[Tensor, "3 3"], in
     )  # fmt: skip
     sun = size * rng.uniform(-2, 2), -size * rng.uniform(1.5, 4), -size * rng.uniform(0.2, 2)
     view = Scene(
-        b.solids(), b.materials(), tuple(b.labels), (Light(sun, (0.8, 0.8, 0.8)),),
-        Air(ambient=(0.35, 0.35, 0.35)), camera[None], switches=World("rooms").switches(),
+        b.solids(), _repainted(things, index, label, b.materials(), own), tuple(b.labels),
+        (Light(sun, (0.8, 0.8, 0.8)),), Air(ambient=(0.35, 0.35, 0.35)), camera[None],
+        switches=World("rooms").switches(),
     )  # fmt: skip
     u, v = (things.width - 1) / 2, (things.height - 1) / 2
     return view, torch.tensor([[focal, 0, u], [0, focal, v], [0, 0, 1]]), label
 
 
-def _paint(rng: np.random.Generator) -> Material:
-    """Any pattern in any two colours."""
-    one, other = rng.uniform(0.08, 0.75, (2, 3)).tolist()
-    scale = rng.uniform(0.1, 1.0)
-    name = str(rng.choice(["plain", "checks", "tiles", "bricks", "stripes", "wood", "mottled"]))
-    return Material(name, tuple(one), tuple(other), (scale, scale), 0.5, float(rng.integers(1, 200)))
+def worn(things: Things, index: int, label: int) -> int:
+    """The kind whose surfaces picture number ``index`` shows: its own, or where ``looks`` is "another", one
+    of the fifteen others; -1 where they are anyone's.
+
+    Example:
+        >>> worn(Things(looks="another"), 0, label=3) != 3
+        True
+    """
+    if things.looks == "another":
+        return (label + 1 + int(_looks(things, index).integers(len(NAMES) - 1))) % len(NAMES)
+    return label if things.looks == "natural" else -1
+
+
+def _looks(things: Things, index: int) -> np.random.Generator:
+    """What surfaces are drawn from, apart from all else."""
+    return np.random.default_rng([8, things.seed, SPLITS[things.split], index])
+
+
+def _repainted(
+    things: Things, index: int, label: int, materials: Float[Tensor, "K 12"], own: int
+) -> Float[Tensor, "K 12"]:
+    """The materials, of which the first ``own`` are the thing's, with the surfaces that it shall wear."""
+    if things.looks == "natural":
+        return materials
+    rng = _looks(things, index)
+    if things.looks == "any":
+        new = painted(materials[:own], rng)
+    else:
+        make, natural = KINDS[NAMES[worn(things, index, label)]]
+        b = Builder()
+        b.object("another")
+        make(b, rng, natural)
+        theirs = b.materials()
+        new = theirs[torch.arange(own) % len(theirs)]
+    return torch.cat([new, materials[own:]])
 
 
 def load_things(things: Things, *, cache: Path | str | None = None) -> "ThingsDataset":
@@ -166,3 +209,8 @@ class ThingsDataset:
         chosen = np.asarray(indices)
         image = torch.from_numpy(self.arrays["image"][chosen]).permute(0, 3, 1, 2).float() / 255
         return image, torch.from_numpy(self.arrays["label"][chosen])
+
+    def worn(self, indices: Sequence[int]) -> Int[Tensor, " B"]:
+        """The kind whose surfaces each picture shows (:func:`worn`)."""
+        labels = self.arrays["label"]
+        return torch.tensor([worn(self.things, index, int(labels[index])) for index in indices])

@@ -25,7 +25,9 @@ STREAMS = {
     "sensor": 6,
     "occluders": 7,
     "traffic": 8,
+    "paint": 9,
 }
+LOOKS = ("natural", "swapped", "any")
 SIZES = {"rooms": (96, 128), "roads": (64, 192)}
 FOCAL = {"rooms": 0.81, "roads": 0.58}  # focal length / width: NYU's 518.86 / 640, KITTI's 721.5 / 1242
 BASELINE = {"rooms": 0.10, "roads": 0.54}  # metres
@@ -57,6 +59,9 @@ class World:
         textures: off leaves every material its mean colour. Tests the cue of texture (introduction).
         texture_contrast: factor on the contrast of all textures. Low values make the large plain surfaces on
             which Monodepth2's full-resolution multi-scale loss is to help.
+        looks: whose surfaces things have. "natural"; "swapped": the surfaces of a scene change places, so
+            that a floor may have the pattern of a curtain; "any": each is painted in any pattern and colours.
+            Geometry, light and camera stay. Shape against texture (transfer).
         texture_gradient: off paints textures in the image plane, equally fine near and far. The cue of
             texture gradient (introduction).
         shading: off shows reflectance without any light. The cue of shading (introduction).
@@ -120,12 +125,15 @@ class World:
     ego_motion: bool = True
     kinect: bool = False
     lidar: bool = False
+    looks: str = "natural"
 
     def __post_init__(self) -> None:
         if self.kind not in SIZES:
             raise ValueError(f"World.kind must be one of {list(SIZES)}, got {self.kind!r}")
         if self.split not in SPLITS:
             raise ValueError(f"World.split must be one of {list(SPLITS)}, got {self.split!r}")
+        if self.looks not in LOOKS:
+            raise ValueError(f"World.looks must be one of {list(LOOKS)}, got {self.looks!r}")
         height, width = SIZES[self.kind]
         object.__setattr__(self, "height", self.height or height)
         object.__setattr__(self, "width", self.width or width)
@@ -145,8 +153,13 @@ class World:
             raise ValueError("World.kinect and World.lidar both give sensor_depth: switch one of them off")
 
     def describe(self) -> dict[str, Any]:
-        """All fields and the version, ready for JSON: what a run records about its data."""
-        return {"world_version": WORLD_VERSION, **dataclasses.asdict(self)}
+        """All fields and the version, ready for JSON: what a run records about its data. Natural looks are
+        not mentioned: worlds were described so before there were others.
+        """
+        fields = dataclasses.asdict(self)
+        if self.looks == "natural":
+            del fields["looks"]
+        return {"world_version": WORLD_VERSION, **fields}
 
     def identity(self) -> str:
         """A name that says the main things and, by a hash, all of them: also the name of its folder in the
