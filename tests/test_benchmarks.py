@@ -5,12 +5,15 @@ import re
 import runpy
 import sys
 from collections import Counter
+from copy import deepcopy
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks"
@@ -153,3 +156,36 @@ def test_memory_of_a_build_counts_what_it_started() -> None:
             child.kill()
     assert alone < 50
     assert 60 < both < 150
+
+
+class Renamed(nn.Module):
+    """The same network with other names behind the encoder, as another library has them."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        copy = deepcopy(network)
+        self.encoder, self.decoder, self.head = copy.encoder, copy.up, copy.answer
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter)
+        self.whole = [copy]  # not a part: its parameters are those above
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.whole[0].train(self.training)(x)
+
+
+def test_two_unets_are_timed_with_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    import transfer
+
+    from mdepth.models import build, count_parameters
+
+    monkeypatch.setattr(transfer, "TURNS", 1)
+    ours = build("transfer-resnet18-rooms")
+    theirs = transfer.with_weights_of(ours, Renamed(ours))
+    rows = transfer.measure(ours, theirs, 2, (64, 96))
+    assert [row["mode"] for row in rows] == ["forward", "training"]
+    for row in rows:
+        assert row["largest_difference"] == 0
+        assert row["speedup"] == row["theirs_ms"] / row["ours_ms"]
+        assert row["parameters"] == count_parameters(ours)
+    with pytest.raises(ValueError, match="of the other network is not"):
+        transfer.with_weights_of(ours, Renamed(build("transfer-plain18-rooms")))
