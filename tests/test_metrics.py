@@ -110,8 +110,8 @@ def test_a_prediction_that_is_off_by_a_factor(s):
 @given(depths(), st.floats(0.2, 5))
 def test_scale_invariance(values, s):
     p, t = (maps(*v) for v in values)
-    for name in ("silog", "scale_invariant"):
-        assert score(name, s * p, t) == pytest.approx(score(name, p, t), abs=1e-6)
+    for name, close in (("silog", 1e-4), ("scale_invariant", 1e-6)):  # the root of a difference that rounds
+        assert score(name, s * p, t) == pytest.approx(score(name, p, t), abs=close)
     assert score("silog", p, t) == pytest.approx(100 * score("scale_invariant", p, t), abs=1e-4)
 
 
