@@ -1,6 +1,5 @@
 """The data of Eigen et al. 2014: training and test sets, synthetic and real, and batches made of them."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from mdepth.recipes.parts import (
     SPLIT_IN_TIME,
     Chosen,
     data_root,
+    fingerprint_of,
     nyu_sets,
     red_kitchen,
     split_in_time,
@@ -148,8 +148,7 @@ class Balanced(Chosen):
 
 def fingerprint(settings: Settings) -> str:
     """sha256 over the real files that a run would be trained and tested on now."""
-    both = " ".join(part.fingerprint() for part in real_sets(settings))
-    return hashlib.sha256(both.encode()).hexdigest()
+    return fingerprint_of(real_sets(settings))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The data of Laina et al. 2016: training and test set, synthetic and real, and batches made of them."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from mdepth.recipes.parts import (
     SPLIT_IN_TIME,
     EvenlySpread,
     data_root,
+    fingerprint_of,
     metric_batch,
     nyu_sets,
     red_kitchen,
@@ -85,8 +85,7 @@ def real_sets(settings: Settings) -> tuple[DepthDataset, DepthDataset]:
 
 def fingerprint(settings: Settings) -> str:
     """sha256 over the real files that a run would be trained and tested on now."""
-    both = " ".join(part.fingerprint() for part in real_sets(settings))
-    return hashlib.sha256(both.encode()).hexdigest()
+    return fingerprint_of(real_sets(settings))
 
 
 @dataclass(frozen=True)

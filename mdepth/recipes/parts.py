@@ -2,6 +2,7 @@
 baselines.
 """
 
+import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +40,7 @@ __all__ = [
     "data_root",
     "display",
     "edge_table",
+    "fingerprint_of",
     "map_size",
     "mean_depth",
     "metric_batch",
@@ -170,6 +172,11 @@ def red_kitchen(inventory: check.Inventory) -> DepthDataset:
             f"{inventory.root}: holds no RedKitchen of 7-Scenes; data/README.md says where to get it"
         )
     return rgbd.SevenScenes(kitchens[0])
+
+
+def fingerprint_of(sets: Iterable[DepthDataset]) -> str:
+    """sha256 over the fingerprints of some data sets, in their order."""
+    return hashlib.sha256(" ".join(each.fingerprint() for each in sets).encode()).hexdigest()
 
 
 KITCHEN, NYU_SETS = ("rgbd/7scenes:redkitchen",), ("nyu/sync", "nyu/labelled", "nyu/splits")

@@ -2,7 +2,6 @@
 real kitchen, NYU; and batches made of them.
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from mdepth.recipes.parts import (
     Chosen,
     EvenlySpread,
     data_root,
+    fingerprint_of,
     metric_batch,
     nyu_sets,
     red_kitchen,
@@ -115,8 +115,7 @@ def real_sets(settings: Settings) -> tuple[DepthDataset, DepthDataset]:
 
 def fingerprint(settings: Settings) -> str:
     """sha256 over the real files that a run would be trained and tested on now."""
-    both = " ".join(part.fingerprint() for part in real_sets(settings))
-    return hashlib.sha256(both.encode()).hexdigest()
+    return fingerprint_of(real_sets(settings))
 
 
 @dataclass(frozen=True)
