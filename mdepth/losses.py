@@ -27,7 +27,7 @@ reciprocal of depth, and has no mask: the masks are ours.
 import torch
 from torch.nn import functional
 
-from mdepth.image import forward_differences, gaussian_kernel, ssim
+from mdepth.image import forward_differences, gaussian_window, ssim
 from mdepth.shapes import Depth, Float, Int, Tensor, Valid, check_same_shape
 
 __all__ = [
@@ -378,8 +378,8 @@ def ssim_loss(
     prediction, target = prediction.to(common), target.to(common)
     prediction = torch.where(valid, prediction, prediction.detach())
     target = torch.where(valid, target, prediction.detach())
-    kernel = gaussian_kernel(window, sigma)
-    similarity = ssim(prediction, target, kernel=kernel, padding="valid", data_range=data_range, k1=k1, k2=k2)
+    around = gaussian_window(window, sigma)
+    similarity = ssim(prediction, target, window=around, padding="valid", data_range=data_range, k1=k1, k2=k2)
     return ((1 - similarity.flatten(1).mean(dim=1)) / 2).clamp(0, 1).mean()
 
 

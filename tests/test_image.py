@@ -122,34 +122,45 @@ def test_dissimilarity_reproduces_the_published_numbers():
 def test_gaussian_ssim_of_constants_by_hand():
     """Without variance only the first factor is left: (2 a b + C1) / (a^2 + b^2 + C1)."""
     a, b = torch.full((1, 1, 11, 11), 0.3).double(), torch.full((1, 1, 11, 11), 0.6).double()
-    similarity = im.ssim(a, b, kernel=im.gaussian_kernel(11, 1.5), padding="valid")
+    similarity = im.ssim(a, b, window=im.gaussian_window(11, 1.5), padding="valid")
     assert similarity.shape == (1, 1, 1, 1)
     assert similarity.item() == pytest.approx((2 * 0.18 + 1e-4) / (0.09 + 0.36 + 1e-4), abs=1e-9)
 
 
 def test_gaussian_ssim_against_plain_sums(generator):
     a, b = (torch.rand(11, 11, generator=generator, dtype=torch.float64) for _ in range(2))
-    w = im.gaussian_kernel(11, 1.5)
-    assert w.sum().item() == pytest.approx(1, abs=1e-12)
-    assert (w[5, 5] / w[5, 8]).item() == pytest.approx(np.exp(9 / 4.5))
+    window = im.gaussian_window(11, 1.5)
+    assert window.sum().item() == pytest.approx(1, abs=1e-12)
+    assert (window[5] / window[8]).item() == pytest.approx(np.exp(9 / 4.5))
+    w = torch.outer(window, window)
     m1, m2 = (w * a).sum(), (w * b).sum()
     v1, v2, c = (w * (a - m1) ** 2).sum(), (w * (b - m2) ** 2).sum(), (w * (a - m1) * (b - m2)).sum()
     expected = (2 * m1 * m2 + 1) * (2 * c + 9) / ((m1**2 + m2**2 + 1) * (v1 + v2 + 9))
-    found = im.ssim(a[None, None], b[None, None], kernel=w, padding="valid", data_range=100.0)
+    found = im.ssim(a[None, None], b[None, None], window=window, padding="valid", data_range=100.0)
     torch.testing.assert_close(found.squeeze(), expected)
+
+
+@pytest.mark.parametrize("padding", ["valid", "zeros", "reflect", "replicate"])
+@pytest.mark.parametrize("window", [im.gaussian_window(11, 1.5), im.box_window(3)])
+def test_means_over_windows_are_a_convolution(window, padding, generator):
+    """Also next to the margin, and where rows and columns differ."""
+    image = torch.rand(2, 3, 13, 19, generator=generator, dtype=torch.float64)
+    found = im._window_means(image, window, padding)
+    expected = im._filter(image, torch.outer(window, window), padding)
+    torch.testing.assert_close(found, expected)
 
 
 def test_similarity_rises_with_the_assumed_range(generator):
     smooth = 3 + torch.sin(grid(24, 24)[1] / 5)[None, None]
     noisy = smooth + 0.1 * torch.randn(smooth.shape, generator=generator, dtype=torch.float64)
-    kernel = im.gaussian_kernel()
+    around = im.gaussian_window()
     means = [
-        im.ssim(smooth, noisy, kernel=kernel, padding="valid", data_range=L).mean()
+        im.ssim(smooth, noisy, window=around, padding="valid", data_range=L).mean()
         for L in (1.0, 10.0, 100.0)
     ]
     assert means[0] < 0.9 < means[1] < means[2]
     assert means[2] > 0.99  # with DenseDepth's range of 100, almost everything is similar
-    assert im.ssim(smooth, smooth, kernel=kernel, padding="valid").mean().item() == pytest.approx(1)
+    assert im.ssim(smooth, smooth, window=around, padding="valid").mean().item() == pytest.approx(1)
 
 
 def test_gradients(generator):

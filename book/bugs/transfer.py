@@ -17,12 +17,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mdepth.image import gaussian_kernel, resize, ssim
+from mdepth.image import gaussian_window, resize, ssim
 from mdepth.losses import l1_loss, ssim_loss
 from mdepth.metrics import per_image
 from mdepth.models.contract import DepthNetwork
 from mdepth.models.encoders import IMAGENET, DenseNet
 from mdepth.models.transfer import SLOPE, DenseDepth, ResNetUNet, as_large_as, join
+from mdepth.recipes import transfer_measures
 from mdepth.shapes import Depth, Float, Image, Tensor, Valid
 
 __all__ = [
@@ -149,8 +150,7 @@ def soft_accuracy(prediction: Depth, target: Depth, valid: Valid) -> Float[Tenso
     All it asks is whether both lie on the same side of 5 m. One port calls it soft accuracy. The course
     project reports a depth accuracy of 0.76, probably this, for a network whose delta1 is 0.558.
     """
-    agree = (prediction / FARTHEST).round() == (target / FARTHEST).round()
-    return (agree & valid).flatten(1).sum(1).double() / valid.flatten(1).sum(1)
+    return transfer_measures.soft_accuracy(prediction, target, valid)
 
 
 # The loss
@@ -185,7 +185,7 @@ def ssim_clamped_per_pixel(
     """
     target = torch.where(valid, target, prediction.detach())
     similarity = ssim(
-        prediction, target, kernel=gaussian_kernel(11, 1.5), padding="valid", data_range=data_range
+        prediction, target, window=gaussian_window(11, 1.5), padding="valid", data_range=data_range
     )
     return ((1 - similarity) / 2).clamp(0, 1).mean()
 

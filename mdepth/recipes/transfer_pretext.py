@@ -23,13 +23,18 @@ __all__ = ["SIDE", "taught"]
 
 SIDE = 64
 """Rows and columns of a picture or patch that an encoder learns from."""
+LOOKS = {"shape": "any", "names": "natural"}
+"""Whose surfaces the things have that an encoder learns to name: anyone's, so that only the shape says what
+they are, or their own.
+"""
 VERSION = 1
 """Raised by hand when the same pretext gives other weights on purpose."""
 
 
 def taught(settings: Settings, *, progress: bool = True) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """An encoder's weights after its pretext, and what is known of them: ``accuracy`` on unseen pictures,
-    ``chance``, and the ``seconds`` that it took.
+    ``chance``, the ``seconds`` that it took, and of those that name things what they go by
+    (:func:`~mdepth.recipes.pretext.decisions`).
 
     The first call trains and keeps the weights in the cache, beside the worlds; of two processes that ask for
     the same one, one trains and the other waits.
@@ -64,6 +69,7 @@ def _teach(settings: Settings, path: Path, *, progress: bool) -> None:
         torch.manual_seed(step_seed(pretext.seed, 0, stream=4_000))
         network = build(settings.network)
     assert isinstance(network, ResNetUNet)
+    network = network.to(memory_format=torch.channels_last)
     folder = path.with_suffix(".training")
     common: dict[str, Any] = {
         "steps": pretext.steps, "seed": pretext.seed, "folder": folder, "batch": 32, "rate": pretext.rate,
@@ -74,8 +80,8 @@ def _teach(settings: Settings, path: Path, *, progress: bool) -> None:
         facts = learn_places(network.encoder, network.normalise, pictures=rooms, **common)
     else:
         facts = pretrain(
-            Pooled(network.encoder), (SIDE, SIDE), network.normalise, pictures=pretext.pictures, looks="any",
-            **common,
+            Pooled(network.encoder), (SIDE, SIDE), network.normalise, pictures=pretext.pictures,
+            looks=LOOKS[settings.init], conflict=True, **common,
         )  # fmt: skip
     facts["seconds"] = round(time.perf_counter() - began, 1)
     weights.save(network.encoder, path, about={"facts": json.dumps(facts)})

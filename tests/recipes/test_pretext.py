@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mdepth.datasets.worlds.things import NAMES, Things, load_things
-from mdepth.recipes.pretext import Naming, naming_accuracy, pretrain
+from mdepth.recipes.pretext import Naming, decisions, naming_accuracy, pretrain
 
 
 @pytest.fixture
@@ -39,3 +39,22 @@ def test_accuracy_is_the_share_named_rightly(eyes: nn.Sequential, tmp_path: Path
     network.names.bias.data = nn.functional.one_hot(label[0], len(NAMES)).float()  # says one name always
     found = naming_accuracy(network, dataset, lambda image: image)
     assert found["accuracy"] == pytest.approx((label == label[0]).float().mean().item())
+
+
+def test_decisions_are_counted_by_shape_and_by_surface(tmp_path: Path) -> None:
+    """Two networks that know the answers: one of the shapes, one of the surfaces."""
+    dataset = load_things(Things("test", 20, 24, 32, looks="another"), cache=tmp_path)
+    image, label = dataset.batch(range(20))
+    worn = dataset.worn(range(20))
+
+    class Knows(nn.Module):
+        def __init__(self, names: torch.Tensor) -> None:
+            super().__init__()
+            self.says = nn.functional.one_hot(names, len(NAMES)).float()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.says[torch.cdist(x.flatten(1), image.flatten(1)).argmin(1)]
+
+    for names, expected in ((label, (1.0, 0.0)), (worn, (0.0, 1.0))):
+        found = decisions(Knows(names), dataset, lambda picture: picture)
+        assert (found["by_shape"], found["by_surface"]) == expected

@@ -59,6 +59,9 @@ def test_variants_differ_in_what_their_name_says() -> None:
     }  # fmt: skip
     for name, keys in expected.items():
         assert changes(LAPTOP[f"unet-{name}-rooms"], UNET) == keys
+    for name in ("resnet", "shape"):
+        assert changes(LAPTOP[f"{name}-long-rooms"], LAPTOP[f"{name}-rooms"]) == {"steps"}
+    assert changes(LAPTOP["names-n160-rooms"], LAPTOP["shape-n160-rooms"]) == {"init"}
     assert changes(LAPTOP["unet-scenes-rooms"], LAPTOP["unet-frames-rooms"]) == {"split"}
     assert changes(UNET, ROOMS) == {"network"}
     assert ROOMS.labels == LABELS[-1]
@@ -72,8 +75,10 @@ def test_rows_of_the_table_and_claims_name_what_exists() -> None:
     assert here["rate"]["unet-rooms"] == str(UNET.rate)
     assert here["steps"]["unet-rooms"] == f"{UNET.steps:,}"
     assert here["steps"]["transfer-nyu"] == f"{NYU.steps:,}"
-    assert here["batch"]["unet-rooms"] in ("the same", str(UNET.batch))
-    assert UNET.batch == 8
+    assert here["steps"]["shape-long-rooms"] == f"{LAPTOP['shape-long-rooms'].steps:,}"
+    assert here["steps"]["densedepth-nyu"] == f"{FULL['densedepth-nyu'].steps:,}"
+    assert here["batch"]["unet-rooms"] == str(UNET.batch)
+    assert here["batch"]["transfer-nyu"] == str(NYU.batch)
     assert here["labelled images"]["resnet-rooms"] == f"{ROOMS.labels:,} rooms"
     assert len({claim.id for claim in transfer.CLAIMS}) == len(transfer.CLAIMS)
     for claim in transfer.CLAIMS:
@@ -181,11 +186,12 @@ def test_channels_change_places_as_often_as_asked(own_cache: None) -> None:
 QUICK = Pretext(steps=3, pictures=16)
 
 
-@pytest.mark.parametrize("task", ["shape", "context"])
+@pytest.mark.parametrize("task", ["shape", "context", "names"])
 def test_an_encoder_is_taught_once_and_shared(task: str, own_cache: None, monkeypatch) -> None:
     settings = replace(ROOMS, init=task, pretext=QUICK, labels=4, precision="32-true")
     state, facts = taught(settings, progress=False)
     assert {"accuracy", "chance", "seconds"} <= set(facts)
+    assert ({"by_shape", "by_surface"} <= set(facts)) == (task != "context")
     monkeypatch.setattr("mdepth.recipes.transfer_pretext._teach", None)  # a second teaching would fail
     again, _ = taught(replace(settings, labels=16), progress=False)
     assert all(torch.equal(value, again[key]) for key, value in state.items())
@@ -240,7 +246,14 @@ def test_a_short_run_leaves_a_whole_outcome(variant: str, own_cache: None, tmp_p
     settings = replace(settings, pretext=QUICK) if settings.pretext else settings
     outcome = transfer.run(settings, 0, folder=tmp_path, progress=False)
     assert len(outcome.history.step) == 3
-    assert {"worlds", "worlds@mean-depth", "worlds@mean-map", "steps"} <= set(outcome.metrics)
+    assert {"worlds", "worlds@mean-depth", "worlds@mean-map", "steps", "slides"} <= set(outcome.metrics)
+    assert outcome.metrics["cues"]["mean"].keys() == outcome.metrics["cues-rise"]["mean"].keys()
+    cues = outcome.metrics["cues"]["mean"]
+    assert cues["natural"] == pytest.approx(outcome.metrics["worlds"]["mean"]["abs_rel"], rel=1e-4)
+    rise = outcome.metrics["cues-rise"]["mean"]["no shading"]
+    assert rise == pytest.approx(cues["no shading"] / cues["natural"])
+    assert set(outcome.metrics["cues-tampered"]["mean"]) == {"position", "size", "veil", "patches"}
+    assert 0 < outcome.metrics["slides"]["mean"]["soft_accuracy"] <= 1
     for claim in transfer.CLAIMS:
         if claim.variant == variant:
             for key in (claim.a, claim.b):
