@@ -9,7 +9,7 @@ them. The exercises stand in the chapters, under the same names.
 from functools import cache
 from typing import Any
 
-from mdepth.exercises import eigen, groundwork, laina, metrics
+from mdepth.exercises import eigen, groundwork, laina, metrics, transfer
 from mdepth.exercises.checker import Exercise, Verdict, judge
 
 __all__ = ["Exercise", "Verdict", "check", "everything", "names"]
@@ -48,4 +48,5 @@ def everything() -> dict[str, Exercise]:
         | metrics.exercises()
         | eigen.exercises()
         | laina.exercises()
+        | transfer.exercises()
     )

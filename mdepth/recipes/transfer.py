@@ -109,7 +109,7 @@ def make(
 def run(
     settings: Settings, seed: int, *, folder: Path | None, name: str = "transfer", progress: bool = True
 ) -> Outcome:
-    """Train, score beside the mean depth and the mean map, measure how sharp the maps are, and keep some."""
+    """Train, measure (:mod:`~mdepth.recipes.transfer_measures`), and of the first seed keep some maps."""
     sets = datasets(settings, progress=progress)
     network, facts = make(settings, seed, sets.train, progress=progress)
     history = fit(
@@ -134,14 +134,14 @@ def run(
     data = {"hash": digest, "real": real, "train": sets.train.describe(), "test": sets.test.describe()}
     extra = {"level": level(settings, sets), **({"pretext": facts} if facts else {})}
     outcome = Outcome(measured(network, settings, sets), history, data, network, extra=extra)
-    if real:
+    if real or seed > 0:
         return outcome
     prediction, ids = display(network, sets.test, SHOWN)
     return replace(outcome, samples={"prediction": prediction}, sample_ids=ids)
 
 
-SHOWN = 4
-"""Test images whose predictions a record keeps."""
+SHOWN = 3
+"""Test images whose predictions the record of the first seed keeps."""
 NYU_WHOLE = (249, 654)
 """Training scenes and test images of NYU: only with all of them is a number one of the data."""
 

@@ -258,10 +258,12 @@ def test_a_short_run_leaves_a_whole_outcome(variant: str, own_cache: None, tmp_p
         if claim.variant == variant:
             for key in (claim.a, claim.b):
                 assert claim.metric in outcome.metrics[key]["mean"], claim.id
-    assert outcome.samples["prediction"].shape == (4, *map_size(settings.network))
+    assert outcome.samples["prediction"].shape == (3, *map_size(settings.network))
+    assert len(outcome.sample_ids) == 3
     assert outcome.extra["level"] == "B"
     assert ("pretext" in outcome.extra) == (settings.init == "shape")
     json.dumps([outcome.data, outcome.extra])
     again = transfer.run(settings, 0, folder=None, progress=False)
+    assert transfer.run(settings, 1, folder=None, progress=False).samples == {}  # to look at, one is enough
     assert again.history.loss == outcome.history.loss
     assert weights.save(outcome.network, tmp_path / "w.safetensors").stat().st_size > 1e5
