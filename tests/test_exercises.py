@@ -64,6 +64,12 @@ def test_hints_tell_mistakes_apart(name: str) -> None:
         ("laina.field", (7 + 2 * 2 + 2 * 8 + 6 * 24, 7 + 2 * 2 + 2 * 8 + 6 * 48)),
         ("laina.fc_parameters", 201_338_880),
         ("laina.output_size", (16 * math.ceil(230 / 32), 16 * math.ceil(173 / 32))),
+        ("transfer.unpadded", (16 * 15 + 12, 16 * 15 + 12 - 184)),
+        ("transfer.halvings", (120, 60, 30, 15, math.ceil(15 / 2), 2 * math.ceil(15 / 2))),
+        ("transfer.constants", (0.01**2 * 100**2, 0.03**2 * 100**2, 0.01**2, 0.03**2)),
+        ("transfer.arguments", (0.25, 0.2, 0)),
+        ("transfer.pooled", (0.6, 0.6708)),
+        ("transfer.channels", (5 / 12, 5 / 14)),
     ],
 )
 def test_answers_worked_out_by_hand(name: str, answer) -> None:
@@ -112,7 +118,22 @@ def test_functions_worked_out_by_hand() -> None:
         c = max(sizes) / 5
         return sum(x if x <= c else (x * x + c * c) / (2 * c) for x in sizes) / len(sizes)
 
+    def slopes(prediction, target):
+        e = (prediction - target).tolist()
+        rows, columns = len(e), len(e[0])
+        right = [abs(e[r][c + 1] - e[r][c]) for r in range(rows) for c in range(columns - 1)]
+        below = [abs(e[r + 1][c] - e[r][c]) for r in range(rows - 1) for c in range(columns)]
+        return sum(right + below) / (rows * columns)
+
+    def split(scenes, share):
+        known = set(list(dict.fromkeys(scenes))[: math.floor(share * len(set(scenes)))])
+        frames = range(len(scenes))
+        return [i for i in frames if scenes[i] in known], [i for i in frames if scenes[i] not in known]
+
     answers = {
+        "transfer.reciprocal": lambda depth: [min(100, max(1, 10 / z)) for z in depth.tolist()],
+        "transfer.slopes": slopes,
+        "transfer.split": split,
         "laina.berhu": berhu,
         "eigen.scale_invariant": error,
         "eigen.aligning_scale": scale,
@@ -137,6 +158,27 @@ def test_the_taps_of_the_four_kernels_are_those_that_meet_a_value() -> None:
     met = torch.nn.functional.conv2d(unpooled, torch.ones(1, 1, 7, 7), padding=3)[0, 0]
     counts = met[4, 4], met[5, 4], met[4, 5], met[5, 5]  # A, B, C, D
     assert check("laina.kernels", tuple(int(count) for count in counts)).right
+
+
+def test_only_252_of_the_sides_from_240_to_252_pass_the_unpadded_network() -> None:
+    from mdepth.models.transfer_unpadded import UNet2015
+
+    with torch.device("meta"):
+        network = UNet2015()
+        for side in range(240, 252):
+            with pytest.raises(ValueError, match="would do"):
+                network(torch.zeros(1, 3, side, side))
+        output = network(torch.zeros(1, 3, 252, 252))
+    assert check("transfer.unpadded", (252, output.shape[-1])).right
+
+
+def test_scenes_are_split_as_the_recipe_splits_them() -> None:
+    from mdepth.recipes.transfer_data import divided
+    from mdepth.recipes.transfer_settings import Settings
+
+    scenes = [f"room {index // 4}" for index in range(40)]
+    settings = Settings("unet-rooms", "rooms", labels=10, frames=4, split="scene")
+    assert exercises.everything()["transfer.split"].right(scenes, 0.7) == divided(40, settings)
 
 
 @pytest.mark.parametrize("answer", [None, (None, None), (2.0, None), [None]])

@@ -55,6 +55,7 @@ DRAW = {
         [(2014, "Eigen", "coarse and fine"), (2016, "Laina", "up-projection")]
     ),
     "network": lambda: plots.architecture([layer("a", (27, 37)), layer("b", (6, 8))], printed={"b": "8x6"}),
+    "u": lambda: plots.u_shape([layer("a", (24, 32))], [layer("b", (6, 8))], [layer("c", (24, 32))]),
     "slider": lambda: plots.slider([0, 1, 2], MOVING, moved="s", xlabel="x", ylabel="y").still,
     "cloud": lambda: plots.point_cloud(POINTS, np.full((3, 8, 9), 0.5)).still,
 }

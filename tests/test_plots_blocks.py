@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from mdepth import plots
+from mdepth.models import build, layer_sizes
 from mdepth.models.laina import DeConv, FastUnpoolConv, UnpoolConv, UpConv, UpProj
 from mdepth.plots import phases
 from mdepth.plots.blocks import Step, steps_of
@@ -308,3 +309,28 @@ def test_the_same_drawing_gives_the_same_bytes(name: str, monkeypatch: pytest.Mo
     assert first == second
     assert "data:image/svg+xml" in first
     assert bool(re.search('id="fig-[0-9a-f]{12}"', first)) == (name == "interleave")
+
+
+# ---- a network that goes down and up again ----
+
+
+def test_every_map_of_the_encoder_is_joined_with_one_of_its_size() -> None:
+    """The table of a real U-Net: arrows lead from boxes to boxes at the same height, of the same width."""
+    with torch.device("meta"):
+        table = {layer.name: layer for layer in layer_sizes(build("unet"))}
+    down, up = ([table[f"{part}.{k}.3"] for k in range(4)] for part in ("down", "up"))
+    axis = plots.u_shape(down, [table["bottom.2"]], [*up, table["answer"]]).axes[0]
+    boxes = {(round(box.get_x() + box.get_width() / 2, 3), round(box.get_y() + box.get_height() / 2, 3)):
+             round(box.get_width(), 3) for box in axis.patches}  # fmt: skip
+    assert len(boxes) == 10
+    arrows = [text for text in axis.texts if getattr(text, "arrow_patch", None) is not None]
+    level = [arrow for arrow in arrows if arrow.xyann[1] == arrow.xy[1]]
+    assert len(level) == 4
+    for arrow in level:
+        left, right = boxes[0.2, arrow.xy[1]], boxes[0.8, arrow.xy[1]]
+        assert left == right
+    words = [text.get_text() for text in axis.texts]
+    assert "down.0.3: 320×240 · 32" in words
+    assert "bottom.2: 20×15 · 512" in words
+    with pytest.raises(ValueError, match="partner"):
+        plots.u_shape(down, [], up[:3])

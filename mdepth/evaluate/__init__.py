@@ -6,7 +6,8 @@
   of protocols;
 - :mod:`mdepth.evaluate.baselines`: predictions that never look at the image;
 - :mod:`mdepth.evaluate.tasks`: all of that for normals and labels;
-- :mod:`mdepth.evaluate.sharpness`: which share of the true steps of depth a map draws.
+- :mod:`mdepth.evaluate.sharpness`: which share of the true steps of depth a map draws;
+- :mod:`mdepth.evaluate.cues`: which marks in a picture a network goes by.
 """
 
 from mdepth.evaluate.baselines import DepthMap, mean_depth_baseline, mean_map_baseline

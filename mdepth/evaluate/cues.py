@@ -127,8 +127,8 @@ ZOOM = 1.25
 """How much larger content becomes in the cut-outs of :func:`tampered`."""
 VEIL, FOG = 0.5, 0.7
 """Share of a veil in a picture, and its brightness."""
-PATCHES = (6, 8)
-"""Rows and columns of patches in a shuffled picture."""
+PATCH = 16
+"""Rows and columns of a patch in a shuffled picture, in pixels: 6 x 8 patches in rooms, 4 x 12 on roads."""
 
 
 @torch.no_grad()
@@ -155,8 +155,8 @@ def tampered(
     ``veil``: half of the picture's contrast under an even grey, as haze would do; mean of
     :math:`\ln p_{\mathrm{veiled}} - \ln p`, positive where the answer becomes farther.
 
-    ``patches``: relative error after 6 x 8 patches have changed places at random and the answer's patches
-    have been put back: what surfaces tell without any layout.
+    ``patches``: relative error after patches of 16 pixels have changed places at random and the answer's
+    patches have been put back: what surfaces tell without any layout.
 
     Args:
         predict: from an image to depth in metres.
@@ -172,8 +172,8 @@ def tampered(
         (1.0, 0.0)
     """
     height, width = image.shape[-2:]
-    if height % PATCHES[0] or width % PATCHES[1]:
-        raise ValueError(f"{height} x {width} cannot be divided into {PATCHES[0]} x {PATCHES[1]} patches")
+    if height % PATCH or width % PATCH:
+        raise ValueError(f"{height} x {width} cannot be divided into patches of {PATCH} pixels")
     logs = torch.where(valid, depth, 1.0).log().sum(0, keepdim=True)
     mean_map = (logs / valid.sum(0, keepdim=True).clamp(min=1)).exp()
     expected = _lowered(lambda picture: mean_map, image[:1])
@@ -194,7 +194,8 @@ def _tampered(
     enlarged = _answer(predict, resize(image[middle], (height, width)))
     nearer = resize(whole[middle], (height, width)).log() - enlarged.log()
     veiled = _answer(predict, (1 - VEIL) * image + VEIL * FOG)
-    order = torch.randperm(math.prod(PATCHES), generator=torch.Generator().manual_seed(0))
+    count = height // PATCH * (width // PATCH)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     shuffled = _answer(predict, _shuffle(image, order))
     return {
         "position": ((change * expected).flatten(1).sum(1) / expected.square().sum()).double(),
@@ -220,7 +221,7 @@ def _lowered(predict: Predict, image: Image) -> Float[Tensor, "B 1 h W"]:
 
 def _shuffle(maps: Float[Tensor, "B C H W"], order: Tensor) -> Float[Tensor, "B C H W"]:
     """Patch number ``order[k]`` at place k."""
-    rows, columns = PATCHES
-    patches = maps.unflatten(3, (columns, -1)).unflatten(2, (rows, -1)).permute(2, 4, 0, 1, 3, 5)
+    rows, columns = (side // PATCH for side in maps.shape[-2:])
+    patches = maps.unflatten(3, (columns, PATCH)).unflatten(2, (rows, PATCH)).permute(2, 4, 0, 1, 3, 5)
     moved = patches.flatten(0, 1)[order].unflatten(0, (rows, columns))
     return moved.permute(2, 3, 0, 4, 1, 5).flatten(4, 5).flatten(2, 3)

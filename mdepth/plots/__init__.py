@@ -18,7 +18,7 @@ from mdepth.plots.maps import (
     overlay_points,
     templates,
 )
-from mdepth.plots.network import architecture
+from mdepth.plots.network import architecture, u_shape
 from mdepth.plots.phases import interleave, kernel_phases
 from mdepth.plots.search import search_table
 from mdepth.plots.show import figure_bytes, provenance, show
@@ -54,6 +54,7 @@ __all__ = [
     "style",
     "templates",
     "timeline",
+    "u_shape",
     "up_blocks",
     "use_style",
     "verdicts",

@@ -6,7 +6,7 @@ from typing import Any
 
 from mdepth.plots.style import COLOURS, PALETTE, WIDTH, new_figure, styled
 
-__all__ = ["architecture"]
+__all__ = ["architecture", "u_shape"]
 
 KINDS = {
     "conv": PALETTE[0],
@@ -64,6 +64,75 @@ def architecture(layers: Sequence[Any], *, printed: Mapping[str, str] | None = N
         axis.text(x, 0.95, text, va="center", fontsize=10, weight="bold")
     axis.set(xlim=(0, 1), ylim=(-len(layers) + 0.4, 1.4), title=title)
     return figure
+
+
+@styled
+def u_shape(down: Sequence[Any], bottom: Sequence[Any], up: Sequence[Any], *, title: str = ""):
+    """A network that goes down and up again: the encoder's maps at the left, from fine to coarse, the
+    decoder's at the right, from coarse to fine, and an arrow for each map that is joined.
+
+    Boxes are as wide as their map and as thick as its channels (both on a logarithmic scale); beside them
+    stand name, size and channels.
+
+    Args:
+        down: rows of :func:`mdepth.models.layer_sizes`, each joined.
+        bottom: what lies below them, one below the other.
+        up: as many as in ``down``; the first is joined with the last of them. More rows, behind these, are
+            joined with nothing.
+        title: above the drawing.
+
+    Errors: ``ValueError`` where fewer maps go up than down.
+    """
+    if len(up) < len(down):
+        raise ValueError(f"{len(down)} maps are joined with {len(up)}: every one needs a partner")
+    joined, behind = list(up[: len(down)])[::-1], list(up[len(down) :])[::-1]
+    lines = len(behind) + len(down) + len(bottom)
+    figure = new_figure(WIDTH, 0.62 * lines + 0.4)
+    axis = figure.subplots()
+    axis.axis("off")
+    widest = max(layer.size[1] for layer in [*down, *up])
+    for number, layer in enumerate(behind):
+        _map(axis, layer, RIGHT, -number, widest)
+    for number, (left, right) in enumerate(zip(down, joined, strict=True), len(behind)):
+        _map(axis, left, LEFT, -number, widest)
+        _map(axis, right, RIGHT, -number, widest)
+        ends = (LEFT + _half(left, widest), -number), (RIGHT - _half(right, widest), -number)
+        axis.annotate(
+            "", ends[1], ends[0], arrowprops={"arrowstyle": "->", "color": COLOURS["accent"], "lw": 2}
+        )
+    for number, layer in enumerate(bottom, len(behind) + len(down)):
+        _map(axis, layer, (LEFT + RIGHT) / 2, -number, widest)
+    last = -(lines - len(bottom))
+    corners = ((LEFT, last + 0.54), ((LEFT + RIGHT) / 2 - 0.13, last + 0.1)), (
+        ((LEFT + RIGHT) / 2 + 0.13, last + 0.1), (RIGHT, last + 0.54),
+    )  # fmt: skip
+    for start, end in corners:
+        axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "#555555", "lw": 1.5})
+    axis.text(LEFT, 0.62 - len(behind), "encoder", ha="center", va="center", weight="bold", fontsize=10)
+    axis.text(RIGHT, 0.62, "decoder", ha="center", va="center", weight="bold", fontsize=10)
+    axis.text(
+        (LEFT + RIGHT) / 2, 0.25 - len(behind), "joined", ha="center", fontsize=10, color=COLOURS["accent"]
+    )
+    axis.set(xlim=(0, 1), ylim=(-lines + 0.35, 0.85), title=title)
+    return figure
+
+
+LEFT, RIGHT = 0.2, 0.8
+"""Where the encoder and the decoder stand, of the width of the drawing."""
+
+
+def _map(axis: Any, layer: Any, x: float, y: int, widest: int) -> None:
+    """A box with its name and size below it."""
+    thick = 0.1 + 0.026 * log2(layer.channels + 1)
+    colour = KINDS.get(layer.op, COLOURS["baseline"])
+    axis.add_patch(_box(x, y, 2 * _half(layer, widest), thick, colour))
+    words = f"{layer.name}: {layer.size[1]}×{layer.size[0]} · {layer.channels}"
+    axis.text(x, y - 0.33, words, ha="center", va="center", fontsize=9.5)
+
+
+def _half(layer: Any, widest: int) -> float:
+    """Half of the width of a box."""
+    return 0.19 * (log2(layer.size[1]) - 2) / (log2(widest) - 2)
 
 
 def _box(x: float, y: int | float, width: float, height: float, colour: str):
