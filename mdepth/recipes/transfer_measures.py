@@ -10,10 +10,10 @@ import torch
 
 from mdepth.datasets.sample import collate
 from mdepth.datasets.worlds import load
-from mdepth.evaluate import evaluate
+from mdepth.evaluate import evaluate, mean_map_baseline
 from mdepth.evaluate.cues import altered, cue_errors, tampered
 from mdepth.models import DepthNetwork
-from mdepth.recipes.parts import score, step_table, thinned
+from mdepth.recipes.parts import BASELINE_IMAGES, score, step_table, thinned
 from mdepth.recipes.transfer_data import Sets, worlds
 from mdepth.recipes.transfer_settings import Settings
 from mdepth.shapes import Depth, Float, Tensor, Valid
@@ -30,7 +30,8 @@ FARTHEST = 10.0
 
 def measured(network: DepthNetwork, settings: Settings, sets: Sets) -> dict[str, dict[str, Any]]:
     """Scores under the protocols beside the baselines; the slides' depth accuracy; on rooms the steps that
-    are drawn and the cues that are followed; where the data were split 70 to 30, scores on the other 30 %.
+    are drawn and the cues that are followed; where the data were split 70 to 30, scores on the other 30 %,
+    and those of the mean map.
     """
     metrics = score(network, sets.train, sets.test, settings.protocols, metrics=PRINTED)
     metrics = {key: thinned(table) if "@" in key else table for key, table in metrics.items()}
@@ -42,8 +43,10 @@ def measured(network: DepthNetwork, settings: Settings, sets: Sets) -> dict[str,
         metrics["steps"] = step_table(prediction, target, valid, ids)
         metrics |= cues(network, settings)
     if sets.held_out is not None:
-        found = evaluate(network.predict, sets.held_out, settings.protocols, metrics=PRINTED)
-        metrics |= {f"{protocol}@held-out": thinned(scores.to_dict()) for protocol, scores in found.items()}
+        mean_map = mean_map_baseline(sets.train, limit=BASELINE_IMAGES)
+        for name, predict in (("held-out", network.predict), ("held-out-mean-map", mean_map)):
+            found = evaluate(predict, sets.held_out, settings.protocols, metrics=PRINTED)
+            metrics |= {f"{protocol}@{name}": thinned(scores.to_dict()) for protocol, scores in found.items()}
     return metrics
 
 

@@ -220,7 +220,7 @@ def _row(
 
 
 HYPERPARAMETERS = [
-    _row("input (rows x columns)", "240x320", "slides", "96x128", why=MINUTES, densedepth="96x128"),
+    _row("input (rows x columns)", "240x320", "slides", "96x128", why=MINUTES, densedepth_nyu="480x640"),
     _row(
         "U-Net: channels", "not given", "slides", "8 to 128", "32 to 512",
         why="a quarter of those of the public code that fits the slides",
@@ -231,9 +231,10 @@ HYPERPARAMETERS = [
         "encoder", "ResNet-34 (slides), DenseNet-169 (DenseDepth)", "slides; code",
         "ResNet-18, 24 channels where it has 64", "ResNet-34", why=MINUTES, unet="the U-Net's own",
         densedepth="DenseNet of 25 layers",
+        densedepth_nyu="DenseNet-169",
     ),
     _row(
-        "encoder starts from", "ImageNet", "slides; code", "random (He)", "ImageNet", unet="random (He)",
+        "encoder starts from", "transfer (slides); ImageNet (code)", "slides; code", "random (He)", "ImageNet", unet="random (He)",
         resnet="random (He)", context="having learnt where patches of rooms lie",
         shape="having learnt to name things by their shape",
         names="having learnt to name things by shape and surface",
@@ -264,7 +265,7 @@ HYPERPARAMETERS = [
         "batch", "8 (summary); 4 (the code's default)", "summary; code", "4", "8",
         why="with few steps, twice as many small ones do better than half as many large ones",
     ),
-    _row("steps", "1 million (recalled)", "summary", "1,200", "100,000", long="3,600",
+    _row("steps", "1 million (recalled)", "recalled", "1,200", "100,000", long="3,600",
          densedepth_nyu="1,000,000", why=MINUTES),
     _row(
         "labelled images", "32 thousand, 70 % of them (slides); 50,688 (DenseDepth, recalled)", "slides",

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 WEIGHTS = "weights.safetensors"
-PUBLISHED_LIMIT = 4_000_000
+PUBLISHED_LIMIT = 4 * 2**20
 """Bytes that a network may have that comes with the package."""
 
 
@@ -235,7 +235,7 @@ def publish(run: Run) -> Path:
     network's name.
 
     Raises:
-        DataError: the run has no record with weights, or the file would be larger than 4 MB.
+        DataError: the run has no record with weights, or the file would be larger than 4 MiB.
     """
     path, record = folder(run) / WEIGHTS, found(run)
     if record is None or not path.is_file():
