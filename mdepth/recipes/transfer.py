@@ -134,7 +134,7 @@ def run(
     data = {"hash": digest, "real": real, "train": sets.train.describe(), "test": sets.test.describe()}
     extra = {"level": level(settings, sets), **({"pretext": facts} if facts else {})}
     outcome = Outcome(measured(network, settings, sets), history, data, network, extra=extra)
-    if real or seed > 0:
+    if real or seed > 0 or sets.held_out is not None:  # a record is small
         return outcome
     prediction, ids = display(network, sets.test, SHOWN)
     return replace(outcome, samples={"prediction": prediction}, sample_ids=ids)

@@ -234,7 +234,8 @@ HYPERPARAMETERS = [
         densedepth_nyu="DenseNet-169",
     ),
     _row(
-        "encoder starts from", "transfer (slides); ImageNet (code)", "slides; code", "random (He)", "ImageNet",
+        "encoder starts from", "transfer (slides); ImageNet (code)", "slides; code", "random (He)",
+        "ImageNet",
         unet="random (He)", resnet="random (He)", context="having learnt where patches of rooms lie",
         shape="having learnt to name things by their shape",
         names="having learnt to name things by shape and surface",
