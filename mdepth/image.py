@@ -137,11 +137,13 @@ def gaussian_window(size: int = 11, sigma: float = 1.5) -> Float[Tensor, " k"]:
 def _window_means(image: Tensor, window: Float[Tensor, " k"], padding: str) -> Tensor:
     """Weighted means over windows: along every row, then along every column.
 
-    Both are matrix products with a band of weights, B_h image B_w^T. A convolution with the k x k window
-    gives the same numbers; its gradient takes thirty times as long on a CPU.
+    Both are matrix products with a band of weights, B_h image B_w^T. A cross-correlation with the k x k
+    window gives the same numbers; its gradient takes thirty times as long on a CPU.
     """
-    reach = len(window) // 2
-    image = _padded(image, (reach, reach, reach, reach), padding)
+    before, after = (len(window) - 1) // 2, len(window) // 2
+    image = _padded(image, (before, after, before, after), padding)
+    if min(image.shape[-2:]) < len(window):
+        raise ValueError(f"an image of {tuple(image.shape[-2:])} is smaller than the window, {len(window)}")
     rows, columns = (_band(window, length) for length in image.shape[-2:])
     return rows @ (image @ columns.T)
 
@@ -169,8 +171,12 @@ def ssim(
     SSIM = (2 m1 m2 + C1)(2 c12 + C2) / ((m1^2 + m2^2 + C1)(v1 + v2 + C2)), with means, variances E[x^2] -
     E[x]^2 and covariance weighted by ``window`` along rows and columns around the pixel, C1 = (k1 L)^2,
     C2 = (k2 L)^2, L = ``data_range``. The range matters: DenseDepth uses L = 100 for targets that mostly lie
-    below 10, and then almost every map is "similar". Monodepth2: ``box_window(3)``, padding "reflect".
+    below 10, and then almost every map is "similar". In 32 bits E[x^2] - E[x]^2 is exact enough for values of
+    at most some tens of ``data_range``. Monodepth2: ``box_window(3)``, padding "reflect".
     TensorFlow and DenseDepth: ``gaussian_window(11, 1.5)``, padding "valid". Wang et al. 2004, eq. 13.
+
+    Raises:
+        ValueError: the image, with its margin, is smaller than the window; unknown padding.
 
     Example:
         >>> image = torch.rand(1, 3, 8, 8)

@@ -150,6 +150,13 @@ def test_means_over_windows_are_a_convolution(window, padding, generator):
     torch.testing.assert_close(found, expected)
 
 
+def test_similarity_of_even_windows_and_of_small_images() -> None:
+    image = torch.rand(1, 1, 8, 9)
+    assert im.ssim(image, image, window=im.box_window(2), padding="reflect").shape == image.shape
+    with pytest.raises(ValueError, match="smaller than the window"):
+        im.ssim(image, image, window=im.gaussian_window(), padding="valid")
+
+
 def test_similarity_rises_with_the_assumed_range(generator):
     smooth = 3 + torch.sin(grid(24, 24)[1] / 5)[None, None]
     noisy = smooth + 0.1 * torch.randn(smooth.shape, generator=generator, dtype=torch.float64)

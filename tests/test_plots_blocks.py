@@ -1,5 +1,6 @@
 """Drawings of up-sampling: the numbers and the order that they show are those of the networks."""
 
+import dataclasses
 import re
 from typing import Any
 
@@ -326,11 +327,27 @@ def test_every_map_of_the_encoder_is_joined_with_one_of_its_size() -> None:
     arrows = [text for text in axis.texts if getattr(text, "arrow_patch", None) is not None]
     level = [arrow for arrow in arrows if arrow.xyann[1] == arrow.xy[1]]
     assert len(level) == 4
+    assert (0.8, 0.0) in boxes  # the answer, above all that is joined
     for arrow in level:
+        assert arrow.xyann[0] < arrow.xy[0]
         left, right = boxes[0.2, arrow.xy[1]], boxes[0.8, arrow.xy[1]]
         assert left == right
     words = [text.get_text() for text in axis.texts]
     assert "down.0.3: 320×240 · 32" in words
     assert "bottom.2: 20×15 · 512" in words
-    with pytest.raises(ValueError, match="partner"):
-        plots.u_shape(down, [], up[:3])
+    for parts in ((down, [table["bottom.2"]], up[:3]), (down, [], up), ([], [table["bottom.2"]], up)):
+        with pytest.raises(ValueError, match="partner"):
+            plots.u_shape(*parts)
+
+
+def test_small_maps_of_a_u_have_a_width() -> None:
+    with torch.device("meta"):
+        table = [
+            layer
+            for layer in layer_sizes(build("unet-rooms"))
+            if layer.name.startswith(("down.3.3", "up.0.3"))
+        ]
+    bottom = dataclasses.replace(table[0], name="bottom", size=(1, 2))
+    boxes = plots.u_shape(table[:1], [bottom], table[1:]).axes[0].patches
+    assert len(boxes) == 3
+    assert all(box.get_width() > 0.01 for box in boxes)

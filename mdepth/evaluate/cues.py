@@ -2,32 +2,32 @@ r"""Which cues a network goes by: the same scenes with one cue taken away, or ma
 
 A finished network cannot be asked what it looks at, but it can be shown pictures that differ in one thing.
 There are two kinds. For the *altered* ones a switch of the world is turned (:data:`ALTERED`): where geometry
-stays (surfaces, light) every change of the answer is a mistake; where it changes, the truth changes with it.
-The *tampered* ones are cut, enlarged, veiled or shuffled, and the answers for the same content are compared
-(:func:`tampered`).
+stays (surfaces, light) there is no reason for the answer to change, and where it does, one of the two is
+wrong; where it changes, the truth changes with it. The *tampered* ones are cut, enlarged, veiled or shuffled,
+and the answers for the same content are compared (:func:`tampered`).
 
 The mean map, which looks at nothing, belongs beside every network: it follows the position in the image to
-100 % and does not notice any change of surfaces.
+about 100 % and does not notice any change of surfaces.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
 
 from mdepth.datasets.worlds import World
-from mdepth.evaluate.baselines import Samples
+from mdepth.evaluate.baselines import Samples, mean_map_baseline
+from mdepth.evaluate.protocols import PROTOCOLS
+from mdepth.evaluate.scoring import Predict
 from mdepth.image import resize
 from mdepth.metrics import per_image
-from mdepth.shapes import Bool, Depth, Float, Image, Tensor, Valid
+from mdepth.shapes import Depth, Float, Image, Tensor, Valid
 
 __all__ = ["ALTERED", "SAME_TRUTH", "altered", "cue_errors", "tampered"]
 
-Predict = Callable[[Tensor], Tensor]
-ALTERED: dict[str, dict[str, Any]] = {
-    "natural": {},
+SURFACES_AND_LIGHT: dict[str, dict[str, Any]] = {
     "no textures": {"textures": False},
     "surfaces swapped": {"looks": "swapped"},
     "any surfaces": {"looks": "any"},
@@ -35,15 +35,17 @@ ALTERED: dict[str, dict[str, Any]] = {
     "no shading": {"shading": False},
     "no shadows": {"shadows": False},
     "no haze": {"haze": False},
+}
+GEOMETRY: dict[str, dict[str, Any]] = {
     "no parallel lines": {"parallel_lines": False},
     "sizes at random": {"object_size_jitter": 3.0},
     "camera at random": {"camera_height_jitter": 3.0, "camera_pitch_jitter": 3.0},
 }
+ALTERED: dict[str, dict[str, Any]] = {"natural": {}} | SURFACES_AND_LIGHT | GEOMETRY
 """What is altered -> the switches of :class:`~mdepth.datasets.worlds.World` that do it."""
-SAME_TRUTH = tuple(ALTERED)[1:8]
+SAME_TRUTH = tuple(SURFACES_AND_LIGHT)
 """Of these the depth of every pixel stays what it was."""
-FARTHEST_ANSWER = (1e-3, 80.0)
-"""Metres: answers are clamped to it before they are compared, as under the protocol of the worlds."""
+KEYS = ("image", "depth", "valid")
 
 
 def altered(world: World) -> dict[str, World]:
@@ -101,24 +103,22 @@ def cue_errors(predict: Predict, sets: Mapping[str, Samples], *, batch_size: int
             if before is None:
                 before = answer
             elif name in moves:
-                moves[name].append(_mean((answer / before).log().abs(), valid))
+                moves[name].append(math.log(10) * per_image("log10", answer, before, valid))
     return {
         "abs_rel": {name: torch.cat(values) for name, values in errors.items()},
         "moved": {name: torch.cat(values) for name, values in moves.items()},
     }
 
 
-KEYS = ("image", "depth", "valid")
-
-
 def _answer(predict: Predict, image: Image) -> Depth:
-    """Depth at the size of the image."""
+    """Depth at the size of the image, clamped as under the protocol of the worlds."""
     height, width = image.shape[-2:]
-    return resize(predict(image), (height, width)).clamp(*FARTHEST_ANSWER)
+    lowest, highest = PROTOCOLS["worlds"].clamp or (0, math.inf)
+    return resize(predict(image), (height, width)).clamp(lowest, highest)
 
 
-def _mean(values: Float[Tensor, "B 1 H W"], valid: Bool[Tensor, "B 1 H W"]) -> Float[Tensor, " B"]:
-    """Over the valid pixels of every image."""
+def _mean(values: Float[Tensor, "B 1 H W"], valid: Valid) -> Float[Tensor, " B"]:
+    """Over the valid pixels of every image; NaN where there are none."""
     known = valid.flatten(1)
     return torch.where(known, values.flatten(1), 0.0).double().sum(1) / known.sum(1)
 
@@ -137,33 +137,41 @@ def tampered(
 ) -> dict[str, Float[Tensor, " B"]]:
     r"""What a network answers to pictures that were cut, enlarged, veiled or shuffled, per image.
 
-    ``position``: two cut-outs of four fifths of the height, one at the top and one at the bottom; the same
-    content lies a quarter of the picture higher in the second. With :math:`\Delta` the change of the log
-    answer for that content and :math:`\Delta_m` the change of the images' mean log depth between the two
-    positions,
+    ``position``: two cut-outs of four fifths of height and width, one at the top and one at the bottom, each
+    enlarged to the size of the picture; the same content lies a quarter of the picture higher in the second.
+    With :math:`\Delta` the change of the log answer for that content and :math:`\Delta_m` the change of the
+    images' mean log depth between the two positions,
 
     .. math:: \frac{\sum \Delta\, \Delta_m}{\sum \Delta_m^2}:
 
-    1 for a network that goes by the position alone, 0 for one that does not mind it. (The cuts move the
-    principal point; the truth of the content is the same.)
+    1 for the mean map of these images, s for its s-th power, 0 for a network that does not mind the position.
+    It depends on all images that are given, and is NaN where their mean map is the same in all rows. (The
+    cuts move the principal point; the truth of the content is the same.)
 
-    ``size``: the middle of the picture, enlarged 1.25 times; mean of
+    ``size``: the middle of the picture, enlarged about 1.25 times (cut at whole pixels); mean of
     :math:`(\ln p_{\mathrm{whole}} - \ln p_{\mathrm{enlarged}}) / \ln 1.25`: 1 for a network to which an
-    object 1.25 times as large is 1.25 times as near, 0 for one that does not mind size. With a camera that is
-    known 1 is right.
+    object 1.25 times as large is 1.25 times as near. With a camera that is known 1 is right. A map that knows
+    only the position does not read 0, since what is enlarged moves outwards, but the difference of log depth
+    between its middle and the whole of it: a third in rooms. Compare with it.
 
-    ``veil``: half of the picture's contrast under an even grey, as haze would do; mean of
+    ``veil``: half picture, half a grey of 0.7, as haze would look; mean of
     :math:`\ln p_{\mathrm{veiled}} - \ln p`, positive where the answer becomes farther.
 
     ``patches``: relative error after patches of 16 pixels have changed places at random and the answer's
-    patches have been put back: what surfaces tell without any layout.
+    patches have been put back: what surfaces tell without any layout. All pictures are shuffled in one and
+    the same order.
+
+    ``position`` and ``size`` look at all pixels, known or not; the others at the valid ones.
 
     Args:
         predict: from an image to depth in metres.
         image, depth, valid: test images with their truth.
 
+    Returns:
+        The four, (B,) each.
+
     Raises:
-        ValueError: height or width cannot be divided into patches.
+        ValueError: height or width cannot be divided into patches, or nothing is valid.
 
     Example:
         >>> depth = torch.linspace(5, 1, 96).reshape(1, 1, 96, 1).expand(1, 1, 96, 128)
@@ -174,9 +182,8 @@ def tampered(
     height, width = image.shape[-2:]
     if height % PATCH or width % PATCH:
         raise ValueError(f"{height} x {width} cannot be divided into patches of {PATCH} pixels")
-    logs = torch.where(valid, depth, 1.0).log().sum(0, keepdim=True)
-    mean_map = (logs / valid.sum(0, keepdim=True).clamp(min=1)).exp()
-    expected = _lowered(lambda picture: mean_map, image[:1])
+    seen = [{"depth": one, "valid": known} for one, known in zip(depth, valid, strict=True)]
+    expected = _raised(mean_map_baseline(seen), image[:1])
     images, depths, valids = (part.split(batch_size) for part in (image, depth, valid))
     parts = [_tampered(predict, *each, expected) for each in zip(images, depths, valids, strict=True)]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
@@ -188,7 +195,7 @@ def _tampered(
     """The same for a few images, with the change that is expected of one who goes by position."""
     height, width = image.shape[-2:]
     whole = _answer(predict, image)
-    change = _lowered(predict, image)
+    change = _raised(predict, image)
     left, top = round(width * (1 - 1 / ZOOM) / 2), round(height * (1 - 1 / ZOOM) / 2)
     middle = (slice(None), slice(None), slice(top, height - top), slice(left, width - left))
     enlarged = _answer(predict, resize(image[middle], (height, width)))
@@ -205,7 +212,7 @@ def _tampered(
     }
 
 
-def _lowered(predict: Predict, image: Image) -> Float[Tensor, "B 1 h W"]:
+def _raised(predict: Predict, image: Image) -> Float[Tensor, "B 1 h W"]:
     """The change of the log answer for the same content, between a cut-out at the top of the picture and one
     at its bottom.
     """

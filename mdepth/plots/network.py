@@ -38,12 +38,12 @@ def architecture(layers: Sequence[Any], *, printed: Mapping[str, str] | None = N
     figure = new_figure(WIDTH, 0.36 * len(layers) + 0.95)
     axis = figure.subplots()
     axis.axis("off")
-    widest = max(max(layer.size[1] for layer in layers), 2)
+    widest = max(layer.size[1] for layer in layers)
     for number, layer in enumerate(layers):
         y = -number
         axis.text(0.0, y, layer.name, va="center", fontsize=10)
         axis.text(0.25, y, _operation(layer), va="center", fontsize=10, color="#555555")
-        width = 0.2 * (log2(layer.size[1]) + 0.35) / (log2(widest) + 0.35)
+        width = 0.2 * _share(layer.size[1], widest)
         thick = 0.12 + 0.055 * log2(max(layer.channels, 1) + 1)
         axis.add_patch(_box(0.57, y, width, thick, KINDS.get(layer.op, COLOURS["baseline"])))
         axis.text(0.69, y, f"{layer.size[1]}×{layer.size[0]} · {layer.channels}", va="center", fontsize=10)
@@ -75,50 +75,54 @@ def u_shape(down: Sequence[Any], bottom: Sequence[Any], up: Sequence[Any], *, ti
     stand name, size and channels.
 
     Args:
-        down: rows of :func:`mdepth.models.layer_sizes`, each joined.
+        down: rows of :func:`mdepth.models.layer_sizes`, each joined. That partners are equally large is not
+            checked.
         bottom: what lies below them, one below the other.
         up: as many as in ``down``; the first is joined with the last of them. More rows, behind these, are
             joined with nothing.
         title: above the drawing.
 
-    Errors: ``ValueError`` where fewer maps go up than down.
+    Errors: ``ValueError`` where fewer maps go up than down, or none goes down or lies below.
     """
-    if len(up) < len(down):
-        raise ValueError(f"{len(down)} maps are joined with {len(up)}: every one needs a partner")
+    if len(up) < len(down) or not (down and bottom):
+        raise ValueError(
+            f"{len(down)} maps go down, {len(bottom)} lie below and {len(up)} go up: there must be some of "
+            "each, and a partner for each that goes down"
+        )
     joined, behind = list(up[: len(down)])[::-1], list(up[len(down) :])[::-1]
     lines = len(behind) + len(down) + len(bottom)
     figure = new_figure(WIDTH, 0.62 * lines + 0.4)
     axis = figure.subplots()
     axis.axis("off")
-    widest = max(layer.size[1] for layer in [*down, *up])
+    widest = max(layer.size[1] for layer in [*down, *bottom, *up])
     for number, layer in enumerate(behind):
         _map(axis, layer, RIGHT, -number, widest)
     for number, (left, right) in enumerate(zip(down, joined, strict=True), len(behind)):
         _map(axis, left, LEFT, -number, widest)
         _map(axis, right, RIGHT, -number, widest)
         ends = (LEFT + _half(left, widest), -number), (RIGHT - _half(right, widest), -number)
-        axis.annotate(
-            "", ends[1], ends[0], arrowprops={"arrowstyle": "->", "color": COLOURS["accent"], "lw": 2}
-        )
+        _arrow(axis, *ends, COLOURS["accent"])
     for number, layer in enumerate(bottom, len(behind) + len(down)):
-        _map(axis, layer, (LEFT + RIGHT) / 2, -number, widest)
-    last = -(lines - len(bottom))
-    corners = ((LEFT, last + 0.54), ((LEFT + RIGHT) / 2 - 0.13, last + 0.1)), (
-        ((LEFT + RIGHT) / 2 + 0.13, last + 0.1), (RIGHT, last + 0.54),
-    )  # fmt: skip
-    for start, end in corners:
-        axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "#555555", "lw": 1.5})
+        _map(axis, layer, MIDDLE, -number, widest)
+    above = -(lines - len(bottom) - 1)
+    _arrow(axis, (LEFT, above - 0.46), (MIDDLE - 0.13, above - 0.9), "#555555")
+    _arrow(axis, (MIDDLE + 0.13, 1.1 - lines), (RIGHT, above - 0.46), "#555555")
     axis.text(LEFT, 0.62 - len(behind), "encoder", ha="center", va="center", weight="bold", fontsize=10)
     axis.text(RIGHT, 0.62, "decoder", ha="center", va="center", weight="bold", fontsize=10)
-    axis.text(
-        (LEFT + RIGHT) / 2, 0.25 - len(behind), "joined", ha="center", fontsize=10, color=COLOURS["accent"]
-    )
+    axis.text(MIDDLE, 0.25 - len(behind), "joined", ha="center", fontsize=10, color=COLOURS["accent"])
     axis.set(xlim=(0, 1), ylim=(-lines + 0.35, 0.85), title=title)
     return figure
 
 
-LEFT, RIGHT = 0.2, 0.8
-"""Where the encoder and the decoder stand, of the width of the drawing."""
+LEFT, MIDDLE, RIGHT = 0.2, 0.5, 0.8
+"""Where the encoder, the bottom and the decoder stand, of the width of the drawing."""
+
+
+Point = tuple[int | float, int | float]
+
+
+def _arrow(axis: Any, start: Point, end: Point, colour: str) -> None:
+    axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.8})
 
 
 def _map(axis: Any, layer: Any, x: float, y: int, widest: int) -> None:
@@ -132,7 +136,12 @@ def _map(axis: Any, layer: Any, x: float, y: int, widest: int) -> None:
 
 def _half(layer: Any, widest: int) -> float:
     """Half of the width of a box."""
-    return 0.19 * (log2(layer.size[1]) - 2) / (log2(widest) - 2)
+    return 0.19 * _share(layer.size[1], widest)
+
+
+def _share(columns: int, widest: int) -> float:
+    """Width of a box, of the widest, on a logarithmic scale."""
+    return (log2(columns) + 0.35) / (log2(max(widest, 2)) + 0.35)
 
 
 def _box(x: float, y: int | float, width: float, height: float, colour: str):

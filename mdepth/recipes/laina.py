@@ -19,7 +19,6 @@ import torch
 from torch import nn
 
 from mdepth import weights
-from mdepth.datasets.sample import collate
 from mdepth.losses import berhu_loss, l1_loss, l2_loss
 from mdepth.models import DepthNetwork, build
 from mdepth.models.eigen import EigenFine
@@ -40,6 +39,7 @@ from mdepth.recipes.laina_settings import (
 from mdepth.recipes.parts import (
     Predict,
     Schedule,
+    answers,
     display,
     map_size,
     mean_depth,
@@ -166,7 +166,7 @@ def run(
     metrics = {key: thinned(table) if "@" in key else table for key, table in metrics.items()}
     if settings.data == "rooms":
         for rival, predict in {"": network.predict, **rivals}.items():
-            metrics[f"steps@{rival}" if rival else "steps"] = steps(predict, test)
+            metrics[f"steps@{rival}" if rival else "steps"] = step_table(*answers(predict, test))
     samples, ids = keepsakes(network, test) if not real else ({}, [])
     extra = {"level": level(settings.data, train, test)}
     return Outcome(metrics, history, data, network, samples, ids, extra=extra)
@@ -207,14 +207,3 @@ def before() -> dict[str, Predict]:
     for network in (fine, fine.coarse):
         network.upsampling = "bilinear"  # type: ignore[misc, assignment]
     return {"eigen-coarse": fine.coarse.predict, "eigen-fine": fine.predict}
-
-
-@torch.no_grad()
-def steps(predict: Predict, test: Any) -> dict[str, Any]:
-    """The share of every true step of depth that a predictor draws, at the size of the image."""
-    found = []
-    for index in range(len(test)):
-        sample = collate([test[index]])
-        found.append((predict(sample["image"]), sample["depth"], sample["valid"]))
-    prediction, target, valid = (torch.cat(maps) for maps in zip(*found, strict=True))
-    return step_table(prediction, target, valid, [test[index]["id"] for index in range(len(test))])

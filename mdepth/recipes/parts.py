@@ -36,6 +36,7 @@ __all__ = [
     "EvenlySpread",
     "InMemory",
     "Schedule",
+    "answers",
     "bend_table",
     "data_root",
     "display",
@@ -275,6 +276,18 @@ def score(
         for name, answer in answers.items()
         for protocol, scores in evaluate(answer, test, protocols, metrics=chosen).items()
     }
+
+
+@torch.no_grad()
+def answers(predict: Predict, test: Any) -> tuple[Depth, Depth, Valid, list[str]]:
+    """Prediction, truth and mask of all test images at the size of the image, and their ids."""
+    found, ids = [], []
+    for index in range(len(test)):
+        sample = collate([test[index]])
+        found.append((predict(sample["image"]), sample["depth"], sample["valid"]))
+        ids += sample["id"]
+    prediction, target, valid = (torch.cat(maps) for maps in zip(*found, strict=True))
+    return prediction, target, valid, ids
 
 
 def thinned(table: dict[str, Any]) -> dict[str, Any]:

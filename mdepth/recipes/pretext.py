@@ -113,7 +113,6 @@ def _cross_entropy(network: nn.Module, batch: dict[str, Any]) -> Tensor:
     return functional.cross_entropy(network(batch["image"]), batch["label"])
 
 
-@torch.no_grad()
 def naming_accuracy(
     network: nn.Module, dataset: ThingsDataset, normalise: Callable[[Image], Image]
 ) -> dict[str, float]:
@@ -132,7 +131,13 @@ def decisions(
     their surface (``by_surface``); the rest is called something that it is neither.
 
     The cat with the skin of an elephant, of Geirhos et al. 2019; a network that guesses has 1/16 of each.
+    ``by_surface`` counts the one kind whose surfaces were taken; others may have such surfaces, too.
+
+    Raises:
+        ValueError: the things wear their own surfaces, or any.
     """
+    if dataset.things.looks != "another":
+        raise ValueError(f'decisions need things with looks="another", got {dataset.things.looks!r}')
     label, said = _named(network, dataset, normalise)
     worn = dataset.worn(range(len(dataset)))
     return {
@@ -141,8 +146,11 @@ def decisions(
     }
 
 
-def _named(network: nn.Module, dataset: ThingsDataset, normalise: Callable[[Image], Image]) -> list[Tensor]:
+@torch.no_grad()
+def _named(
+    network: nn.Module, dataset: ThingsDataset, normalise: Callable[[Image], Image]
+) -> tuple[Tensor, Tensor]:
     """What the pictures show, and what the network says."""
     network.eval()
     image, label = dataset.batch(range(len(dataset)))
-    return [label, torch.cat([network(normalise(part)).argmax(1) for part in image.split(50)])]
+    return label, torch.cat([network(normalise(part)).argmax(1) for part in image.split(50)])

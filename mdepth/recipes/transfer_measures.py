@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
-
-from mdepth.datasets.sample import collate
 from mdepth.datasets.worlds import load
 from mdepth.evaluate import evaluate, mean_map_baseline
 from mdepth.evaluate.cues import altered, cue_errors, tampered
 from mdepth.models import DepthNetwork
-from mdepth.recipes.parts import BASELINE_IMAGES, score, step_table, thinned
+from mdepth.recipes.parts import BASELINE_IMAGES, answers, score, step_table, thinned
 from mdepth.recipes.transfer_data import Sets, worlds
 from mdepth.recipes.transfer_settings import Settings
 from mdepth.shapes import Depth, Float, Tensor, Valid
@@ -24,8 +21,8 @@ PRINTED = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3", "scale_inva
 """The slides' five columns, the sixth of DenseDepth's table, and the error without a common scale."""
 CUE_SCENES = 32
 """Test rooms on which cues are altered, at most: each is drawn ten times."""
-FARTHEST = 10.0
-"""Metres: 1 in the slides' maps."""
+HALF_RANGE = 5.0
+"""Metres: half of NYU's range."""
 
 
 def measured(network: DepthNetwork, settings: Settings, sets: Sets) -> dict[str, dict[str, Any]]:
@@ -35,8 +32,8 @@ def measured(network: DepthNetwork, settings: Settings, sets: Sets) -> dict[str,
     """
     metrics = score(network, sets.train, sets.test, settings.protocols, metrics=PRINTED)
     metrics = {key: thinned(table) if "@" in key else table for key, table in metrics.items()}
-    prediction, target, valid, ids = answers(network, sets.test)
-    metrics["slides"] = table(
+    prediction, target, valid, ids = answers(network.predict, sets.test)
+    metrics["slides"] = scores_of(
         {"soft_accuracy": soft_accuracy(prediction, target, valid)}, ids, int(valid.sum())
     )
     if settings.data == "rooms":
@@ -51,34 +48,26 @@ def measured(network: DepthNetwork, settings: Settings, sets: Sets) -> dict[str,
 
 
 def soft_accuracy(prediction: Depth, target: Depth, valid: Valid) -> Float[Tensor, " B"]:
-    r"""The slides' "depth accuracy", by all that is known: the share of pixels at which prediction and truth,
-    both divided by 10 m, round to the same of 0 and 1, per image.
+    r"""The slides' "depth accuracy", by all that is known: the share of pixels at which prediction and truth
+    lie on the same side of 5 m, per image.
 
     .. math:: \frac{1}{n} \left|\{i : [p_i > 5\,\mathrm{m}] = [t_i > 5\,\mathrm{m}]\}\right|
 
-    All that it asks is on which side of 5 m a pixel lies: it is no relative of delta1. A public code that
-    fits the slides calls it soft accuracy. NaN where nothing is valid.
+    It is no relative of delta1. A public code that fits the slides rounds maps between 0 and 1 and calls the
+    share that agrees soft accuracy; a range of 10 m is our reading. NaN where nothing is valid.
 
     Example:
+        >>> import torch
         >>> truth = torch.tensor([1.0, 4.0, 6.0, 9.0]).reshape(1, 1, 1, 4)
         >>> soft_accuracy(torch.full_like(truth, 3.0), truth, truth > 0).item()
         0.5
     """
-    agree = (prediction / FARTHEST).round() == (target / FARTHEST).round()
+    agree = (prediction > HALF_RANGE) == (target > HALF_RANGE)
     return (agree & valid).flatten(1).sum(1).double() / valid.flatten(1).sum(1)
 
 
-def answers(network: DepthNetwork, test: Any) -> tuple[Depth, Depth, Valid, list[str]]:
-    """Prediction, truth and mask of all test images at the size of the image, and their ids."""
-    samples = [collate([test[index]]) for index in range(len(test))]
-    with torch.no_grad():
-        prediction = torch.cat([network.predict(sample["image"]) for sample in samples])
-    target, valid = (torch.cat([sample[key] for sample in samples]) for key in ("depth", "valid"))
-    return prediction, target, valid, [sample["id"][0] for sample in samples]
-
-
 def cues(network: DepthNetwork, settings: Settings) -> dict[str, dict[str, Any]]:
-    """Errors on test rooms that are altered in one thing (``cues``), the factor by which an error rises
+    """Errors on test rooms that are altered in one thing (``cues``), the factor by which their mean rises
     (``cues-rise``), how far answers move where the truth does not (``cues-moved``), and what is answered to
     pictures that were tampered with (``cues-tampered``).
     """
@@ -88,21 +77,21 @@ def cues(network: DepthNetwork, settings: Settings) -> dict[str, dict[str, Any]]
     found = cue_errors(network.predict, loaded)
     natural = loaded["natural"].batch(range(len(loaded["natural"])))
     pictures = tampered(network.predict, natural["image"], natural["depth"], natural["valid"])
-    means = {name: values.mean().item() for name, values in found["abs_rel"].items()}
     ids = [loaded["natural"][index]["id"] for index in range(len(loaded["natural"]))]
     pixels = int(natural["valid"].sum())
     tables = {
-        "cues": table(found["abs_rel"], ids, pixels),
-        "cues-rise": table({}, ids, pixels),
-        "cues-moved": table(found["moved"], ids, pixels),
-        "cues-tampered": table(pictures, ids, pixels),
+        "cues": scores_of(found["abs_rel"], ids, pixels),
+        "cues-rise": scores_of({}, ids, pixels),
+        "cues-moved": scores_of(found["moved"], ids, pixels),
+        "cues-tampered": scores_of(pictures, ids, pixels),
     }
+    means = tables["cues"]["mean"]
     tables["cues-rise"]["mean"] = {name: mean / means["natural"] for name, mean in means.items()}
     return tables
 
 
-def table(values: Mapping[str, Float[Tensor, " N"]], ids: list[str], pixels: int) -> dict[str, Any]:
-    """Numbers per image and their means, in the form of a protocol's scores."""
+def scores_of(values: Mapping[str, Float[Tensor, " N"]], ids: list[str], pixels: int) -> dict[str, Any]:
+    """Numbers per image, rounded to four digits, and their means, in the form of a protocol's scores."""
     return {
         "mean": {name: each.nanmean().item() for name, each in values.items()},
         "pooled": {},

@@ -28,7 +28,9 @@ LOOKS = {"shape": "any", "names": "natural"}
 they are, or their own.
 """
 VERSION = 1
-"""Raised by hand when the same pretext gives other weights on purpose."""
+"""Raised by hand when the same pretext gives other weights on purpose: by another batch, other numbers of the
+convolutions, other pictures.
+"""
 
 
 def taught(settings: Settings, *, progress: bool = True) -> tuple[dict[str, Tensor], dict[str, Any]]:

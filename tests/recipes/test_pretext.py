@@ -58,3 +58,7 @@ def test_decisions_are_counted_by_shape_and_by_surface(tmp_path: Path) -> None:
     for names, expected in ((label, (1.0, 0.0)), (worn, (0.0, 1.0))):
         found = decisions(Knows(names), dataset, lambda picture: picture)
         assert (found["by_shape"], found["by_surface"]) == expected
+    with pytest.raises(ValueError, match="another"):
+        decisions(
+            Knows(label), load_things(Things("test", 20, 24, 32), cache=tmp_path), lambda picture: picture
+        )
