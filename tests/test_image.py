@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Picture
+from torch.nn import functional as F
 
 from mdepth import image as im
 
@@ -34,6 +35,12 @@ def test_nearest_takes_the_nearest_centre():
     """0..9 to three: the centres of the new cells are 1.17, 4.5, 7.83 (the older rule would pick 0, 3, 6)."""
     row = torch.arange(10.0).reshape(1, 1, 1, 10)
     assert im.resize(row, (1, 3), mode="nearest").flatten().tolist() == [1, 5, 8]
+
+
+@pytest.mark.parametrize("size", [(10, 14), (15, 7), (20, 21), (11, 7), (3, 2)])
+def test_nearest_is_the_same_rule_at_whole_factors_and_at_others(size, generator):
+    image = torch.rand(1, 1, 5, 7, generator=generator)
+    assert im.resize(image, size, mode="nearest").equal(F.interpolate(image, size, mode="nearest-exact"))
 
 
 def test_nearest_never_invents_depth(generator):

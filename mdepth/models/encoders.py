@@ -114,7 +114,7 @@ class ResNet(Encoder):
 
     def forward(self, x: Image) -> list[Tensor]:
         """Normalised image to its five feature maps."""
-        maps = [torch.relu(self.bn1(self.conv1(x)))]  # 1/2
+        maps = [self.bn1(self.conv1(x)).relu_()]  # 1/2
         y = self.maxpool(maps[0])  # 1/4
         for stage in range(1, 5):
             y = self.get_submodule(f"layer{stage}")(y)  # 1/4, 1/8, 1/16, 1/32
@@ -171,7 +171,7 @@ class _Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         """Features to features."""
-        return torch.relu(self.branch(x) + self.downsample(x))
+        return (self.branch(x) + self.downsample(x)).relu_()
 
 
 class _Bottleneck(_Block):
@@ -188,8 +188,8 @@ class _Bottleneck(_Block):
 
     def branch(self, x: Tensor) -> Tensor:
         """Three convolutions, a ReLU between them."""
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = torch.relu(self.bn2(self.conv2(y)))
+        y = self.bn1(self.conv1(x)).relu_()
+        y = self.bn2(self.conv2(y)).relu_()
         return self.bn3(self.conv3(y))
 
 
@@ -205,7 +205,7 @@ class _Basic(_Block):
 
     def branch(self, x: Tensor) -> Tensor:
         """Two convolutions, a ReLU between them."""
-        return self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        return self.bn2(self.conv2(self.bn1(self.conv1(x)).relu_()))
 
 
 class DenseNet(Encoder):

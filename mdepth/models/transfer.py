@@ -254,7 +254,7 @@ class ResNetUNet(Sigmoid):
 def _normed(inputs: int, outputs: int) -> list[nn.Module]:
     """3x3, BN, ReLU, the size kept."""
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
+    return [conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
 class DenseDepth(_WholeImage):
