@@ -144,9 +144,10 @@ def _window_means(image: Tensor, window: Float[Tensor, " k"], padding: str) -> T
     """
     before, after = (len(window) - 1) // 2, len(window) // 2
     image = _padded(image, (before, after, before, after), padding)
-    if min(image.shape[-2:]) < len(window):
-        raise ValueError(f"an image of {tuple(image.shape[-2:])} is smaller than the window, {len(window)}")
-    rows, columns = (_band(window, length) for length in image.shape[-2:])
+    height, width = image.shape[-2:]
+    if min(height, width) < len(window):
+        raise ValueError(f"a map of {height} x {width} is smaller than the window, {len(window)}")
+    rows, columns = _band(window, height), _band(window, width)
     return rows @ (image @ columns.T)
 
 

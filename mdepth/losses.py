@@ -370,10 +370,6 @@ def ssim_loss(
     check_same_shape(prediction=prediction, target=target, valid=valid)
     if data_range <= 0:
         raise ValueError(f"data_range must be above 0, got {data_range}; DenseDepth has 100")
-    if min(target.shape[-2:]) < window:
-        raise ValueError(
-            f"a map of {target.shape[-2]} x {target.shape[-1]} is smaller than the window, {window}"
-        )
     common = torch.promote_types(torch.promote_types(prediction.dtype, target.dtype), torch.float32)
     prediction, target = prediction.to(common), target.to(common)
     prediction = torch.where(valid, prediction, prediction.detach())
