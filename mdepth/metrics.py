@@ -27,8 +27,8 @@ from mdepth.image import sobel
 from mdepth.shapes import Bool, Depth, Float, Tensor, Valid, check_same_shape
 
 __all__ = [
-    "METRICS", "TERMS", "Errors", "Metric", "Tally", "bend_scores", "bends", "compute", "edge_scores",
-    "median", "per_image", "pooled", "valid_pixels",
+    "KITTI_BENCHMARK", "METRICS", "TERMS", "Errors", "Metric", "Tally", "bend_scores", "bends", "compute",
+    "edge_scores", "median", "per_image", "pooled", "valid_pixels",
 ]  # fmt: skip
 
 
@@ -169,6 +169,19 @@ common scale from the whole test set, pooled ``scale_invariant`` every image's o
 whose tables behave like its root).
 """
 
+KITTI_BENCHMARK: dict[str, Metric] = {
+    "silog": METRICS["silog"],
+    "sq_error_rel": Metric("sq_error_rel", "sqErrorRel", "%", "lower", ("relative_square",),
+                           lambda m: 100 * m, r"\frac{100}n\sum\frac{(p-t)^2}{t^2}"),
+    "abs_error_rel": Metric("abs_error_rel", "absErrorRel", "%", "lower", ("relative",),
+                            lambda m: 100 * m, r"\frac{100}n\sum\frac{|p-t|}{t}"),
+    "irmse_km": METRICS["irmse_km"],
+}  # fmt: skip
+"""What KITTI's depth server prints, in its order and units: SILog is 100 times a spread of logarithms, both
+relative errors are in per cent (100 times ``sq_rel_kitti`` and ``abs_rel``), iRMSE is in 1/km. The two in per
+cent are computed only where they are named, as in ``metrics=KITTI_BENCHMARK``: a record has them as shares.
+"""
+
 
 # --- gathering pixels and means -------------------------------------------------------------------
 
@@ -256,10 +269,12 @@ class Tally:
 
     def __init__(self, names: Iterable[str] | None = None):
         self.names = tuple(METRICS if names is None else names)
-        unknown = [name for name in self.names if name not in METRICS]
+        known = KITTI_BENCHMARK | METRICS
+        unknown = [name for name in self.names if name not in known]
         if unknown:
-            raise ValueError(f"no metric named {', '.join(unknown)}; there are {', '.join(METRICS)}")
-        self.terms = tuple(dict.fromkeys(term for name in self.names for term in METRICS[name].means))
+            raise ValueError(f"no metric named {', '.join(unknown)}; there are {', '.join(known)}")
+        self.metrics = {name: known[name] for name in self.names}
+        self.terms = tuple(dict.fromkeys(term for m in self.metrics.values() for term in m.means))
         self.counts: list[int] = []
         self.rows: list[list[float]] = []
 
@@ -275,8 +290,8 @@ class Tally:
         self.rows.append(torch.stack(means).tolist() if means else [])
 
     def _finish(self, name: str, means: Float[Tensor, "B T"]) -> Float[Tensor, " B"]:
-        columns = [means[:, self.terms.index(term)] for term in METRICS[name].means]
-        return METRICS[name].finish(*columns)
+        columns = [means[:, self.terms.index(term)] for term in self.metrics[name].means]
+        return self.metrics[name].finish(*columns)
 
     def _table(self) -> Float[Tensor, "B T"]:
         return torch.tensor(self.rows, dtype=torch.float64).reshape(len(self.rows), len(self.terms))

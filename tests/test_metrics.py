@@ -58,6 +58,45 @@ def test_every_metric_by_hand(name):
     assert score(name, maps(2, 3), maps(1, 4)) == pytest.approx(BY_HAND[name], abs=1e-12)
 
 
+def test_what_kittis_server_prints_by_hand():
+    """p = (2, 3), t = (1, 4) again: per cent of 5/8 and of 17/32, with t^2 below; 1/km of 1/m."""
+    p, t = maps(2, 3), maps(1, 4)
+    expected = {
+        "silog": 100 * (math.log(2) - math.log(3 / 4)) / 2,
+        "sq_error_rel": 53.125,
+        "abs_error_rel": 62.5,
+        "irmse_km": 1000 * math.sqrt((1 / 4 + 1 / 144) / 2),
+    }
+    found = mt.compute(p, t, everywhere(t), mt.KITTI_BENCHMARK)
+    assert list(found) == list(expected)  # in the server's order
+    assert {name: value.item() for name, value in found.items()} == pytest.approx(expected, abs=1e-12)
+    units = {name: metric.unit for name, metric in mt.KITTI_BENCHMARK.items()}
+    assert units == {"silog": "×100", "sq_error_rel": "%", "abs_error_rel": "%", "irmse_km": "1/km"}
+
+
+@pytest.mark.parametrize("s", [1.1, 0.5, 3.0])
+def test_kittis_errors_of_a_prediction_that_is_off_by_a_factor(s):
+    """At 20 m the inverse depth is 50 / km; every image's number, and the pool's."""
+    t = torch.full((2, 1, 3, 4), 20.0, dtype=torch.float64)
+    expected = {
+        "silog": 0.0, "sq_error_rel": 100 * (s - 1) ** 2, "abs_error_rel": 100 * abs(s - 1),
+        "irmse_km": 50 * abs(1 / s - 1),
+    }  # fmt: skip
+    for name, value in mt.compute(s * t, t, everywhere(t), mt.KITTI_BENCHMARK).items():
+        assert value.tolist() == pytest.approx([expected[name]] * 2, abs=1e-5)
+        assert mt.pooled(name, s * t, t, everywhere(t)) == pytest.approx(expected[name], abs=1e-5)
+
+
+def test_kittis_percentages_are_no_metrics_unless_they_are_named():
+    """All metrics are what records hold; per cent and share are one number twice."""
+    t = maps(1, 4)
+    assert list(mt.compute(t, t, everywhere(t))) == list(mt.METRICS)
+    assert not {"sq_error_rel", "abs_error_rel"} & set(mt.METRICS)
+    p = maps(1.5, 3)
+    for percent, share in (("sq_error_rel", "sq_rel_kitti"), ("abs_error_rel", "abs_rel")):
+        assert score(percent, p, t) == pytest.approx(100 * score(share, p, t))
+
+
 def test_published_numbers_on_hus_waves():
     y, x = torch.meshgrid(torch.arange(228).double(), torch.arange(304).double(), indexing="ij")
     d = (3 + torch.sin(0.05 * x) + 0.5 * torch.cos(0.07 * y))[None, None]

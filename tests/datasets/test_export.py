@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from mdepth.datasets import check_sample, export, kitti, make3d, nyu
+from mdepth.datasets.export_benchmark import write_benchmark_png
+from mdepth.datasets.files import read_codes
+from mdepth.datasets.predictions import read_predictions
 from mdepth.datasets.sample import DepthDataset
 from mdepth.shapes import DataError
 
@@ -300,3 +303,49 @@ def test_ids_that_differ_in_a_slash_only(analytic, tmp_path):
     with pytest.raises(DataError, match=r"sample 'a_b/c': its file img-a_b_c.png is there already"):
         export.make3d(dataset, tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- pictures for KITTI's depth server
+
+
+def test_a_benchmark_picture_comes_back(tmp_path, generator):
+    """Through the reader of predictions, within half a code; 80 m is the end, and nothing is unknown."""
+    depth = 0.5 + 99.5 * torch.rand(1, 352, 1216, generator=generator)
+    depth[0, 0, :4] = torch.tensor([1e-6, 80.0, 80.1, 3e4])
+    path = write_benchmark_png(depth, tmp_path / "data" / "0000000000.png")
+    codes = read_codes(path)
+    assert (codes.shape, codes.dtype) == ((352, 1216), np.uint16)
+    assert codes[0, :4].tolist() == [1, 20480, 20480, 20480]
+    assert codes.max() == 20480
+    back = torch.from_numpy(read_predictions(path.parent, "m/256")[0])
+    torch.testing.assert_close(back[1:], depth[0, 1:].clamp(max=80), atol=1 / 512 + 1e-5, rtol=0)
+    assert codes[1, 1] == round(256 * min(80.0, depth[0, 1, 1].item()))
+
+
+def test_a_benchmark_picture_is_resized_as_inverse_depth(tmp_path):
+    """Two columns of 10 and 40 m: in the middle lies 1 / mean(1/10, 1/40) = 16 m, not 25 m."""
+    depth = torch.tensor([10.0, 40.0]).expand(1, 1, 2)
+    codes = read_codes(write_benchmark_png(depth, tmp_path / "0.png"))
+    assert codes.shape == (352, 1216)
+    assert (codes[:, :304] == 2560).all()  # up to the centre of the first column
+    assert (codes[:, -304:] == 10240).all()
+    assert codes[0, 607:609].mean() == pytest.approx(16 * 256, rel=1e-3)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, torch.nan, torch.inf])
+def test_a_benchmark_picture_has_no_holes(tmp_path, bad):
+    depth = torch.ones(1, 352, 1216)
+    depth[0, 5, 5] = bad
+    with pytest.raises(ValueError, match="1 of 428032 depths are not positive finite metres"):
+        write_benchmark_png(depth, tmp_path / "0.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_benchmark_picture_is_kept_unless_told(tmp_path):
+    path = write_benchmark_png(torch.ones(1, 4, 8), tmp_path / "0.png")
+    with pytest.raises(DataError, match="exists already"):
+        write_benchmark_png(torch.full((1, 4, 8), 2.0), path)
+    assert (read_codes(path) == 256).all()
+    write_benchmark_png(torch.full((1, 4, 8), 2.0), path, overwrite=True)
+    assert (read_codes(path) == 512).all()
+    assert [each.name for each in tmp_path.iterdir()] == ["0.png"]
