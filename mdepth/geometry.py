@@ -33,8 +33,8 @@ __all__ = [
     "MIN_DEPTH", "OUTSIDE", "ROUNDING", "backproject", "crop_intrinsics", "depth_to_disparity",
     "depth_to_inverse_depth", "disparity_to_depth", "in_image", "inverse_depth_to_depth", "invert_transform",
     "normalise_pixels", "normals_from_depth", "pixel_grid", "project", "relative_transform",
-    "rotation_from_axis_angle", "sample", "scale_intrinsics", "transform_from_axis_angle",
-    "transform_points", "warp",
+    "rotation_from_axis_angle", "sample", "scale_intrinsics", "scale_translation",
+    "sigmoid_to_inverse_depth", "transform_from_axis_angle", "transform_points", "warp",
 ]  # fmt: skip
 
 MIN_DEPTH = 1e-6
@@ -74,6 +74,21 @@ def inverse_depth_to_depth(inverse_depth: Float[Tensor, "*S"]) -> Float[Tensor, 
         tensor([0.5000, 0.0000])
     """
     return _reciprocal(inverse_depth)
+
+
+def sigmoid_to_inverse_depth(
+    sigmoid: Float[Tensor, "*S"], nearest: float = 0.1, farthest: float = 100.0
+) -> Float[Tensor, "*S"]:
+    """Inverse depth 1 / farthest + (1 / nearest - 1 / farthest) sigmoid: 0 is the farthest depth, 1 the
+    nearest.
+
+    Monodepth2, section 3.3, with 0.1 and 100 units: 0.01 + 9.99 sigmoid.
+
+    Example:
+        >>> sigmoid_to_inverse_depth(torch.tensor(0.5)).item()
+        5.005000114440918
+    """
+    return 1 / farthest + (1 / nearest - 1 / farthest) * sigmoid
 
 
 def depth_to_disparity(depth: Float[Tensor, "*S"], focal: float, baseline: float) -> Float[Tensor, "*S"]:
@@ -230,6 +245,20 @@ def invert_transform(T: Float[Tensor, "*B 4 4"]) -> Float[Tensor, "*B 4 4"]:
     Rt = T[..., :3, :3].mT
     top = torch.cat((Rt, -Rt @ T[..., :3, 3:]), dim=-1)  # *B 3 4
     return torch.cat((top, T[..., 3:, :]), dim=-2)
+
+
+def scale_translation(T: Float[Tensor, "*B 4 4"], factor: Float[Tensor, "*C"]) -> Float[Tensor, "*B 4 4"]:
+    """The rigid motion [R, factor t]; of a motion and of its inverse, the scaled ones are inverse, too.
+
+    ``factor`` is broadcast against the leading axes of ``T``.
+
+    Example:
+        >>> T = transform_from_axis_angle(torch.zeros(1, 3), torch.ones(1, 3))
+        >>> scale_translation(T, torch.tensor(2.0))[0, :, 3]
+        tensor([2., 2., 2., 1.])
+    """
+    column = torch.cat((factor[..., None, None] * T[..., :3, 3:], T[..., 3:, 3:]), dim=-2)
+    return torch.cat((T[..., :3], column), dim=-1)
 
 
 def relative_transform(

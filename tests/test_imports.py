@@ -14,7 +14,7 @@ ROWS = [  # a part may import from lower rows, and from itself
     {"runs", "ledger", "exercises"},
     {"recipes", "plots", "results"},
     {"masks", "evaluate"},
-    {"losses", "models", "datasets", "metrics", "train", "weights"},
+    {"losses", "reprojection", "models", "datasets", "metrics", "train", "weights"},
     {"geometry", "image"},
     {"shapes"},
 ]

@@ -13,6 +13,7 @@ from mdepth.models import (
     eigen_multiscale,
     laina,
     laina_sizes,
+    monodepth2,
     transfer,
     transfer_ablations,
     transfer_unpadded,
@@ -225,6 +226,14 @@ MODELS: dict[str, Entry] = {
         "transfer",
         "small DenseNet and DenseDepth's decoder, synthetic rooms",
     ),
+    **{
+        f"monodepth2-resnet{layers}": Entry(
+            partial(monodepth2.Monodepth2, encoder=encoder),
+            "monodepth2",
+            f"ResNet-{layers} and the decoder of Monodepth2, 192 x 640",
+        )
+        for layers, encoder in monodepth2.RESNETS.items()
+    },
 }
 
 

@@ -33,7 +33,7 @@ class DepthNetwork(nn.Module):
 
     native: ClassVar[Native]
     """The quantity that ``forward`` returns."""
-    metric: ClassVar[bool]
+    metric: bool
     """True where depth is in metres, False where it is known only up to one factor per image."""
     upsampling: ClassVar[Literal["nearest", "bilinear"]] = "bilinear"
     """How ``predict`` brings the native output to the image's size."""

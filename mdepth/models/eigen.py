@@ -111,7 +111,7 @@ class EigenCoarse(DepthNetwork):
     """
 
     native: ClassVar[Native] = "log_depth"
-    metric: ClassVar[bool] = True
+    metric: bool = True
     upsampling = "nearest"  # text on the evaluation: nearest neighbour, to full resolution
     mean = (128 / 255, 128 / 255, 128 / 255)
     std = (100 / 255, 100 / 255, 100 / 255)
@@ -239,7 +239,7 @@ class EigenFine(DepthNetwork):
     """
 
     native: ClassVar[Native] = "log_depth"
-    metric: ClassVar[bool] = True
+    metric: bool = True
     upsampling = "nearest"
     mean = EigenCoarse.mean
     std = EigenCoarse.std

@@ -110,7 +110,7 @@ class EigenLocal(DepthNetwork):
     """
 
     native: ClassVar[Native] = "inverse_depth"
-    metric: ClassVar[bool] = True
+    metric: bool = True
     mean = (0.5, 0.5, 0.5)
     std = (0.5, 0.5, 0.5)
     means: Float[Tensor, "K M"]

@@ -232,7 +232,7 @@ class EigenMultiscale(DepthNetwork):
     """
 
     native: ClassVar[Native] = "log_depth"
-    metric: ClassVar[bool] = True
+    metric: bool = True
     std = (100 / 255, 100 / 255, 100 / 255)
 
     def __init__(

@@ -75,6 +75,7 @@ class ResNet(Encoder):
         bottleneck: blocks of 1x1, 3x3, 1x1 with four times as many channels behind, or of 3x3, 3x3.
         width: channels of the first convolution and of the first stage's 3x3; doubled at each stage.
         form: ``caffe`` or ``torchvision``, see the table above.
+        images: how many images it sees at once, one behind the other along the channels.
 
     A side of n pixels becomes ceil(n / 2) at every stride, in both forms.
 
@@ -91,7 +92,13 @@ class ResNet(Encoder):
     strides = (2, 4, 8, 16, 32)
 
     def __init__(
-        self, blocks: Sequence[int], *, bottleneck: bool, width: int = 64, form: str = "caffe"
+        self,
+        blocks: Sequence[int],
+        *,
+        bottleneck: bool,
+        width: int = 64,
+        form: str = "caffe",
+        images: int = 1,
     ) -> None:
         super().__init__()
         if form not in ("caffe", "torchvision"):
@@ -99,7 +106,7 @@ class ResNet(Encoder):
         caffe, block = form == "caffe", _Bottleneck if bottleneck else _Basic
         widths = [width * 2**stage for stage in range(4)]
         self.channels = (width, *(block.expansion * side for side in widths))
-        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=caffe)
+        self.conv1 = nn.Conv2d(3 * images, width, 7, stride=2, padding=3, bias=caffe)
         self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = (
             nn.Sequential(SamePad(), nn.MaxPool2d(3, 2)) if caffe else nn.MaxPool2d(3, 2, padding=1)
@@ -112,8 +119,8 @@ class ResNet(Encoder):
             self.add_module(f"layer{stage}", nn.Sequential(first, *others))
         initialise_he(self)
 
-    def forward(self, x: Image) -> list[Tensor]:
-        """Normalised image to its five feature maps."""
+    def forward(self, x: Float[Tensor, "B C H W"]) -> list[Tensor]:
+        """Normalised image, or images, to five feature maps."""
         maps = [self.bn1(self.conv1(x)).relu_()]  # 1/2
         y = self.maxpool(maps[0])  # 1/4
         for stage in range(1, 5):
@@ -122,7 +129,7 @@ class ResNet(Encoder):
         return maps
 
 
-def resnet50(*, width: int = 64, form: str = "caffe") -> ResNet:
+def resnet50(*, width: int = 64, form: str = "caffe", images: int = 1) -> ResNet:
     """ResNet-50: 3, 4, 6 and 3 bottlenecks; 2048 channels at stride 32.
 
     Example:
@@ -130,20 +137,20 @@ def resnet50(*, width: int = 64, form: str = "caffe") -> ResNet:
         ...     sum(parameter.numel() for parameter in resnet50().parameters())
         23508096
     """
-    return ResNet((3, 4, 6, 3), bottleneck=True, width=width, form=form)
+    return ResNet((3, 4, 6, 3), bottleneck=True, width=width, form=form, images=images)
 
 
-def resnet18(*, width: int = 64, form: str = "caffe") -> ResNet:
+def resnet18(*, width: int = 64, form: str = "caffe", images: int = 1) -> ResNet:
     """ResNet-18: two blocks of two 3x3 convolutions a stage; 512 channels at stride 32.
 
     Example:
         >>> resnet18(width=8).channels
         (8, 8, 16, 32, 64)
     """
-    return ResNet((2, 2, 2, 2), bottleneck=False, width=width, form=form)
+    return ResNet((2, 2, 2, 2), bottleneck=False, width=width, form=form, images=images)
 
 
-def resnet34(*, width: int = 64, form: str = "caffe") -> ResNet:
+def resnet34(*, width: int = 64, form: str = "caffe", images: int = 1) -> ResNet:
     """ResNet-34: 3, 4, 6 and 3 blocks of two 3x3 convolutions; 512 channels at stride 32.
 
     Example:
@@ -151,7 +158,7 @@ def resnet34(*, width: int = 64, form: str = "caffe") -> ResNet:
         ...     sum(parameter.numel() for parameter in resnet34(form="torchvision").parameters())
         21284672
     """
-    return ResNet((3, 4, 6, 3), bottleneck=False, width=width, form=form)
+    return ResNet((3, 4, 6, 3), bottleneck=False, width=width, form=form, images=images)
 
 
 class _Block(nn.Module):

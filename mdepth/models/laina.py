@@ -262,7 +262,7 @@ class _Laina(DepthNetwork):
     """What all networks of the paper share: metres, the whole image, an encoder."""
 
     native: ClassVar[Native] = "depth"
-    metric: ClassVar[bool] = True
+    metric: bool = True
 
     def __init__(self, size: LainaSize) -> None:
         height, width = size.input_size

@@ -81,7 +81,7 @@ def as_large_as(
 class _WholeImage(DepthNetwork):
     """What these networks share: the image is squeezed into the input, whole, and the answer is metric."""
 
-    metric: ClassVar[bool] = True
+    metric: bool = True
 
     def __init__(
         self, input_size: tuple[int, int], depth_range: tuple[float, float], *, margin: int = 0
