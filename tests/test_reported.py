@@ -1,8 +1,10 @@
 """The files of reported numbers: what they hold, whether they agree with themselves, what is refused."""
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mdepth.ledger import reported
@@ -37,6 +39,11 @@ KNOWN = {
     "monodepth2.table2.a-baseline.sq_rel": "1.610",
     "monodepth2.table7.monodepth2-ms.rmse": "3.681",
     "monodepth2.table4.zhou-pairs.seq09-sd": "0.039",
+    "monodepth2.table9.monodepth2-r50-ms.silog": "14.41",
+    "monodepth2.table12.separate-resnet-2-pt.sq_rel": "0.919",
+    "monodepth2.reruns.benchmark-m.rmse_log": "0.1986",
+    "monodepth2.splits.zhou-train.lines": "39810",
+    "monodepth2.cost.depth-r18.640x192": "8.01",
     "hu.rev-nyu.senet-154.abs_rel": "0.115",
     "hu.parameters.total.senet154": "157,101,425",
 }
@@ -155,6 +162,120 @@ def test_printed_parameters_add_up() -> None:
         sum(hu[f"hu.parameters.{part}.resnet50"] for part in ("e", "d", "mff", "r"))
         == hu["hu.parameters.total.resnet50"]
     )
+
+
+def test_parameters_of_monodepth2_add_up() -> None:
+    value = {key: cell.value for key, cell in reported.load("monodepth2").cells.items()}
+    for column in ("parameters", "effective"):
+        parts = (f"encoder-r18.{column}", "depth-decoder-on-r18.parameters")
+        total = sum(value[f"monodepth2.parameters.{part}"] for part in parts)
+        assert total == value[f"monodepth2.parameters.depth-network-r18.{column}"]
+
+
+AGAIN = {
+    "m": ("table1.monodepth2-m", "table2.a-full", "table6.c-resnet-18", "table11.m-640",
+          "table12.separate-resnet-2-pt", "readme.mono-640x192", "reruns.weights-thread-m"),
+    "m-no-pt": ("table1.monodepth2-without-pt-m", "table2.b-monodepth2-without-pt", "table6.b-without-pt",
+                "table6.c-resnet-18-without-pt", "table12.separate-resnet-2-no-pt",
+                "readme.mono-no-pt-640x192"),
+    "s-no-pt": ("table1.monodepth2-without-pt-s", "readme.stereo-no-pt-640x192"),
+    "ms-no-pt": ("table1.monodepth2-without-pt-ms", "readme.mono-stereo-no-pt-640x192"),
+    "m-1024": ("table1.monodepth2-1024x320-m", "table11.m-1024", "readme.mono-1024x320"),
+    "s": ("table1.monodepth2-s", "table11.s-640", "readme.stereo-640x192"),
+    "s-1024": ("table1.monodepth2-1024x320-s", "table11.s-1024", "readme.stereo-1024x320"),
+    "ms": ("table1.monodepth2-ms", "table11.ms-640", "readme.mono-stereo-640x192"),
+    "ms-1024": ("table1.monodepth2-1024x320-ms", "table11.ms-1024", "readme.mono-stereo-1024x320"),
+    "baseline-no-pt": ("table2.b-baseline-without-pt", "table6.b-baseline-without-pt"),
+    "m-416": ("table2.a-smaller-416x128", "table11.m-416"),
+}  # fmt: skip
+"""Rows of one run, by the first place where Monodepth2 prints it."""
+
+
+def test_monodepth2_prints_a_run_alike_wherever_it_does_but_for_its_slips() -> None:
+    tables, different = reported.load("monodepth2").tables, set()
+    lines = {f"{table.id}.{line.id}": line.cells for table in tables.values() for line in table.rows}
+    for first, *others in AGAIN.values():
+        for metric, cell in lines[first].items():
+            rest = (lines[other][metric] for other in others if metric in lines[other])
+            different |= {each.id for each in rest if each.printed != cell.printed}
+    slips = {f"monodepth2.table11.s-1024.{metric}"
+             for metric in ("abs_rel", "sq_rel", "rmse", "rmse_log", "delta1", "delta2")}  # fmt: skip
+    assert different == slips | {"monodepth2.table12.separate-resnet-2-pt.sq_rel"}
+    assert all("slip of the paper" in reported.cell(name).note for name in different)
+    with_flips = lines["table10.1024x320-pp-s"]
+    assert all(lines["table11.s-1024"][metric].printed == cell.printed for metric, cell in with_flips.items())
+
+
+def test_accuracies_of_monodepth2_grow_with_their_threshold() -> None:
+    equal = set()
+    for table in reported.load("monodepth2").tables.values():
+        for line in table.rows:
+            found = [line.cells[name].value for name in ("delta1", "delta2", "delta3") if name in line.cells]
+            assert found == sorted(found), line.id
+            equal |= {line.id} if len(set(found)) < len(found) else set()
+    assert equal == {"eigen-d"}  # as printed, and noted
+
+
+def test_split_lists_are_fetched_by_the_checksums_that_are_reported() -> None:
+    from mdepth.datasets.fetch import REMOTES
+
+    lines = {line.title: line.labels["sha256"] for line in reported.load("monodepth2").tables["splits"].rows}
+    places = {each.path: each.checksum for each in REMOTES.values()}
+    known = {title: f"splits/monodepth2/{title}" for title in lines}
+    shared = [title for title, place in known.items() if place in places]
+    assert len(shared) == 5
+    assert all(places[known[title]] == f"sha256:{lines[title]}" for title in shared)
+
+
+@pytest.mark.realdata
+def test_split_lists_are_the_reported_files(real_data: Path) -> None:
+    seen = 0
+    for line in reported.load("monodepth2").tables["splits"].rows:
+        path = real_data / "splits" / "monodepth2" / line.title
+        if not path.is_file():
+            continue
+        content = path.read_bytes()
+        assert hashlib.sha256(content).hexdigest() == line.labels["sha256"], line.title
+        assert len(content) == line.cells["bytes"].value
+        lines = len(np.load(path)) if path.suffix == ".npy" else content.count(b"\n")
+        assert lines == line.cells["lines"].value, line.title
+        seen += 1
+    assert seen >= 10
+
+
+@pytest.mark.realdata
+def test_lists_hold_what_is_reported(real_data: Path) -> None:
+    from mdepth.datasets import kitti
+
+    def rows(name: str) -> list[tuple[str, int]]:
+        frames = kitti.read_split(real_data / "splits" / "monodepth2" / f"{name}_files.txt")
+        return [(frame.drive, frame.frame) for frame in frames]
+
+    standing = (real_data / "splits" / "sfmlearner" / "static_frames.txt").read_text().splitlines()
+    still = {(drive, int(frame)) for _, drive, frame in map(str.split, filter(None, standing))}
+    train, val, test = rows("eigen_zhou/train"), rows("eigen_zhou/val"), rows("eigen/test")
+    full_train = rows("eigen_full/train")
+    full = full_train + rows("eigen_full/val")
+    drives = Counter(drive for drive, _ in test)
+    benchmark = rows("benchmark/val")
+    found = {
+        "zhou-drives": len({drive for drive, _ in train + val}),
+        "zhou-val-frames": len(set(val)),
+        "zhou-shared": len(set(val) & set(train)),
+        "zhou-still": sum(bool({(drive, k - 1), (drive, k + 1)} & still) for drive, k in train + val),
+        "full-drives": len({drive for drive, _ in full}),
+        "full-first": sum(frame == 0 for _, frame in full_train),
+        "full-still": len(set(full) & still),
+        "full-ends": len(set(full) - still - set(train) - set(val)),
+        "test-drives": len(drives),
+        "test-frames": max(drives.values()),
+        "test-fewer": next(count for drive, count in drives.items() if "_drive_0048_" in drive),
+        "test-without": len(set(test) - set(rows("eigen_benchmark/test"))),
+        "benchmark-val-eigen": len(set(test) & set(benchmark)),
+    }
+    cells = {line.id: line.cells["value"].value for line in reported.load("monodepth2").tables["lists"].rows}
+    assert found == {name: cells[name] for name in found}
+    assert set(cells) - set(found) == {"benchmark-train-eigen"}  # that list is larger than a sample
 
 
 def test_follow_ups_print_the_same_number_where_they_quote_the_same_run() -> None:

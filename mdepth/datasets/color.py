@@ -1,7 +1,8 @@
 """Changes of colour, as pure functions of a sample or a batch; ``mdepth.datasets.transforms`` offers them
 beside the geometric ones.
 
-Both images of a stereo pair change alike, or matching them would learn the change.
+Both images of a stereo pair and all frames of a sequence change alike, or matching them would learn the
+change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,18 +14,25 @@ from mdepth.shapes import Float, Tensor
 
 __all__ = ["COLORS", "channel_swap", "color_gain", "color_jitter", "pca_lighting"]
 
-COLORS = ("image", "image_right")
+COLORS = ("image", "image_right", "neighbours", "augmented", "augmented_right", "augmented_neighbours")
 Item = Mapping[str, Any]
 
 
 def _recolor(item: Item, change: Callable[[Tensor], Tensor], clamp: bool = True) -> dict[str, Any]:
-    """The item with its images passed through ``change`` and clamped to [0, 1]."""
+    """The item with its images passed through ``change``, a function of (..., B, 3, H, W), and clamped to
+    [0, 1]."""
     result = dict(item)
     for key in COLORS:
         if key in item:
-            changed = change(item[key])
-            result[key] = changed.clamp(0, 1) if clamp else changed
+            changed = change(_frames_first(item[key]))
+            result[key] = _frames_first(changed.clamp(0, 1) if clamp else changed)
     return result
+
+
+def _frames_first(image: Tensor) -> Tensor:
+    """The frames of a batch of sequences, (B, N, 3, H, W), as (N, B, 3, H, W), and back: what belongs to an
+    item of the batch then fits its last axes; other images as they are."""
+    return image.transpose(0, 1) if image.ndim == 5 else image
 
 
 def _per_image(values: Any, image: Tensor) -> Tensor:
@@ -60,13 +68,13 @@ def _hue(image: Float[Tensor, "*B 3 H W"], shift: Any) -> Float[Tensor, "*B 3 H 
 
     shifts = torch.as_tensor(shift).reshape(-1).tolist()
     images = image.reshape(-1, *image.shape[-3:])
-    shifts = shifts * len(images) if len(shifts) == 1 else shifts
+    shifts = shifts * (len(images) // len(shifts))
     return torch.stack([adjust_hue(one, by) for one, by in zip(images, shifts, strict=True)]).reshape(
         image.shape
     )
 
 
-_JITTERS: dict[str, Callable[[Tensor, Any], Tensor]] = {
+JITTERS: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "brightness": lambda image, f: image * _per_image(f, image),
     "contrast": lambda image, f: torch.lerp(
         _grey(image).mean((-2, -1), keepdim=True), image, _per_image(f, image)
@@ -90,11 +98,11 @@ def color_jitter(item: Item, factors: Mapping[str, Any], *, clamp: bool = True) 
     Raises:
         ValueError: an unknown name.
     """
-    unknown = set(factors) - set(_JITTERS)
+    unknown = set(factors) - set(JITTERS)
     if unknown:
-        raise ValueError(f"color_jitter knows {list(_JITTERS)}, got {sorted(unknown)}")
+        raise ValueError(f"color_jitter knows {list(JITTERS)}, got {sorted(unknown)}")
     for name, factor in factors.items():
-        item = _recolor(item, lambda image, name=name, factor=factor: _JITTERS[name](image, factor), clamp)  # type: ignore[misc]
+        item = _recolor(item, lambda image, name=name, factor=factor: JITTERS[name](image, factor), clamp)  # type: ignore[misc]
     return dict(item)
 
 

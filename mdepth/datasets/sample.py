@@ -15,6 +15,7 @@ from typing import Any, NotRequired, Protocol, TypedDict, cast, runtime_checkabl
 import torch
 from torch.utils.data import Dataset, default_collate
 
+from mdepth.datasets.timeline import Timeline
 from mdepth.shapes import Bool, DataError, Float, Int, Tensor
 
 __all__ = [
@@ -40,6 +41,11 @@ class Sample(TypedDict):
     (left-camera points to right-camera points), its measured ``disparity`` in pixels (0 = unknown), a
     ``sensor_depth`` with the holes and errors that a sensor would make, the pixel ``vanishing_point`` (u, v)
     of the road, and the ``time`` in seconds.
+
+    Sequences (``mdepth.datasets.sequences``) add N ``neighbours`` in time with their motions
+    ``T_neighbour_target`` (points of this camera's frame into the neighbours'), and the copies with other
+    colours that a network is fed: ``augmented`` of ``image``, ``augmented_right``,
+    ``augmented_neighbours``.
     """
 
     image: Float[Tensor, "3 H W"]
@@ -58,6 +64,11 @@ class Sample(TypedDict):
     sensor_depth: NotRequired[Float[Tensor, "1 H W"]]
     vanishing_point: NotRequired[Float[Tensor, " 2"]]
     time: NotRequired[float]
+    neighbours: NotRequired[Float[Tensor, "N 3 H W"]]
+    T_neighbour_target: NotRequired[Float[Tensor, "N 4 4"]]
+    augmented: NotRequired[Float[Tensor, "3 H W"]]
+    augmented_right: NotRequired[Float[Tensor, "3 H W"]]
+    augmented_neighbours: NotRequired[Float[Tensor, "N 3 H W"]]
 
 
 @runtime_checkable
@@ -69,15 +80,19 @@ class Samples(Protocol):
     def __getitem__(self, index: int, /) -> Sample: ...
 
 
-class DepthDataset(Dataset[Sample]):
+class DepthDataset(Timeline, Dataset[Sample]):
     """A data set that obeys the sample contract; subclasses fill in ``name``, ``__len__``, ``__getitem__``
     and ``describe``.
 
     ``describe()`` goes into the description of a run, so it holds what decides the samples and nothing of
     where they lie on this machine. ``files()`` names the files that hold the data, for ``fingerprint()``.
+
+    A data set of videos says in ``moments`` which items follow each other (``Timeline``); ``guessed_camera``
+    says that ``K`` is nobody's measurement.
     """
 
     name: str = "unnamed"
+    guessed_camera: bool = False
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -207,6 +222,11 @@ def collate(samples: Sequence[Sample]) -> dict[str, Any]:
         raise DataError(
             f"samples {names}, ...: cannot be stacked into a batch, {what}; make them equal before collating"
         )
+    lengths = sorted({len(sample["neighbours"]) for sample in samples if "neighbours" in sample})
+    if len(lengths) > 1:
+        raise DataError(
+            f"samples of {lengths} neighbours cannot be stacked into a batch; use the same offsets for all"
+        )
     return default_collate(list(samples))
 
 
@@ -227,7 +247,14 @@ _KEYS: dict[str, tuple[tuple[int | str, ...], torch.dtype]] = {
     "T_right_left": ((4, 4), torch.float32),
     "disparity": ((1, "H", "W"), torch.float32),
     "sensor_depth": ((1, "H", "W"), torch.float32),
+    "neighbours": (("N", 3, "H", "W"), torch.float32),
+    "T_neighbour_target": (("N", 4, 4), torch.float32),
+    "augmented": ((3, "H", "W"), torch.float32),
+    "augmented_right": ((3, "H", "W"), torch.float32),
+    "augmented_neighbours": (("N", 3, "H", "W"), torch.float32),
 }
+_IMAGES = ("image", "image_right", "neighbours", "augmented", "augmented_right", "augmented_neighbours")
+_POSES = ("T_world_camera", "T_right_left", "T_neighbour_target")
 _REQUIRED = ("image", "depth", "valid", "K", "id", "scene")
 
 
@@ -262,7 +289,7 @@ def check_sample(sample: Sample, *, max_depth: float = LARGEST_DEPTH, require_de
 
 
 def _check_form(sample: dict[str, Any], name: str) -> None:
-    """Keys, types, dtypes and shapes, with H and W taken from the image."""
+    """Keys, types, dtypes and shapes, with H and W taken from the image and N from the neighbours."""
     missing = [key for key in _REQUIRED if key not in sample]
     if missing:
         raise DataError(f"{name}: keys {missing} are missing; a sample needs {list(_REQUIRED)}")
@@ -279,6 +306,8 @@ def _check_form(sample: dict[str, Any], name: str) -> None:
                 f"{name}: {key} must be a tensor, got {type(value).__name__}; convert it with torch.as_tensor"
             )
         sizes = dict(zip("HW", sample["image"].shape[-2:], strict=True)) if sample["image"].ndim == 3 else {}
+        if isinstance(sample.get("neighbours"), Tensor) and sample["neighbours"].ndim == 4:
+            sizes["N"] = len(sample["neighbours"])
         expected = tuple(sizes.get(size, size) if isinstance(size, str) else size for size in shape)
         if value.dtype != dtype or tuple(value.shape) != expected:
             raise DataError(
@@ -297,7 +326,7 @@ def _check_values(sample: dict[str, Any], name: str) -> None:
             raise DataError(
                 f"{name}: {key} holds {bad} NaN or infinite values; write 0 where depth is unknown"
             )
-    for key in ("image", "image_right"):
+    for key in _IMAGES:
         if key in sample and (sample[key].min() < 0 or sample[key].max() > 1):
             low, high = sample[key].min().item(), sample[key].max().item()
             raise DataError(
@@ -308,9 +337,10 @@ def _check_values(sample: dict[str, Any], name: str) -> None:
         raise DataError(
             f"{name}: K must have positive focal lengths and last row (0, 0, 1), got {K.tolist()}"
         )
-    for key in ("T_world_camera", "T_right_left"):
-        if key in sample and not torch.equal(sample[key][3], K.new_tensor([0.0, 0.0, 0.0, 1.0])):
-            raise DataError(f"{name}: {key} must end in the row (0, 0, 0, 1), got {sample[key][3].tolist()}")
+    for key in _POSES:
+        last = sample[key][..., 3, :] if key in sample else K.new_tensor([0.0, 0.0, 0.0, 1.0])
+        if (last != last.new_tensor([0.0, 0.0, 0.0, 1.0])).any():
+            raise DataError(f"{name}: {key} must end in the row (0, 0, 0, 1), got {last.tolist()}")
 
 
 def _check_depth(depth: Tensor, valid: Tensor, name: str, max_depth: float, require_depth: bool) -> None:

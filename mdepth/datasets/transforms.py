@@ -9,6 +9,7 @@ image of a batch from a generator and calls the others. The rules that keep a sa
 - K follows every change of the pixel grid, by the half-pixel rule of ``mdepth.geometry``;
 - a mirror image is seen by a mirrored camera: poses become ``M T M`` with ``M = diag(-1, 1, 1, 1)``, normals
   change the sign of x, and the right image of a stereo pair ends up on the left (``T_right_left`` says so);
+- all frames of a sequence share K, so its neighbours are resized, cut and mirrored as the image is;
 - enlarging the image by s while keeping the camera is, to the network, the scene at 1/s of its depth
   (Eigen et al. 2014, augmentation).
 """
@@ -34,6 +35,8 @@ __all__ = [
 
 MAPS = ("depth", "valid", "normals", "instances", "labels", "disparity", "sensor_depth")
 POINTS = ("vanishing_point",)  # pixel positions (u, v)
+POSES = ("T_world_camera", "T_right_left", "T_neighbour_target")
+OTHER_VIEWS = ("image_right", "augmented_right", "neighbours", "augmented_neighbours")
 Item = Mapping[str, Any]
 
 
@@ -167,7 +170,7 @@ def hflip(item: Item) -> dict[str, Any]:
         K[..., 0, 2] = width - 1 - K[..., 0, 2]
         K[..., 0, 1] = -K[..., 0, 1]
         result["K"] = K
-    for key in ("T_world_camera", "T_right_left"):
+    for key in POSES:
         if key in item:
             mirror = torch.diag(item[key].new_tensor([-1.0, 1.0, 1.0, 1.0]))
             result[key] = mirror @ item[key] @ mirror
@@ -197,7 +200,7 @@ def zoom(item: Item, scale: float) -> dict[str, Any]:
     if "normals" in item:
         squeezed = result["normals"] * result["normals"].new_tensor([1.0, 1.0, scale])[:, None, None]
         result["normals"] = F.normalize(squeezed, dim=-3)
-    return _without(result, "T_world_camera", "T_right_left", "disparity", "sensor_depth")
+    return _without(result, *POSES, "disparity", "sensor_depth")
 
 
 def _without(item: Item, *keys: str) -> dict[str, Any]:
@@ -209,8 +212,8 @@ def roll(item: Item, degrees: float) -> dict[str, Any]:
     r"""The picture that the camera takes when it rolls about its own axis: ``p' = K R_z(a) K^{-1} p``.
 
     Positive angles turn the picture clockwise. Depth along z and K stay what they are, normals and pose turn
-    along; what comes in from outside the image is black and invalid. The right image of a stereo pair is left
-    out: its camera would have to move.
+    along; what comes in from outside the image is black and invalid. The right image of a stereo pair and a
+    sequence's neighbours are left out: their cameras would have to move.
 
     Example:
         >>> K = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
@@ -227,7 +230,9 @@ def roll(item: Item, degrees: float) -> dict[str, Any]:
     K = item["K"].reshape(-1, 3, 3)
     A = K @ turn[:3, :3].T @ torch.linalg.inv(K)  # target pixels to source pixels
     result = _affine(
-        _without(item, "image_right", "T_right_left", "disparity", *POINTS), A, *item["image"].shape[-2:]
+        _without(item, *OTHER_VIEWS, "T_right_left", "T_neighbour_target", "disparity", *POINTS),
+        A,
+        *item["image"].shape[-2:],
     )
     if "normals" in result:
         result["normals"] = torch.einsum("ij,...jhw->...ihw", turn[:3, :3], result["normals"])

@@ -17,9 +17,11 @@ import torch
 
 from mdepth.datasets.files import IMAGE_SUFFIXES, by_number, read_image
 from mdepth.datasets.sample import DepthDataset, Sample, make_sample
-from mdepth.shapes import DataError, Float, Tensor
+from mdepth.shapes import DataError, Float, Tensor, UInt8
 
 __all__ = ["Video", "camera_from_view"]
+
+KEPT = 8  # decoded frames that stay in memory, for neighbours in time
 
 
 def camera_from_view(height: int, width: int, degrees: float = 60.0) -> Float[Tensor, "3 3"]:
@@ -52,8 +54,9 @@ class Video(DepthDataset):
     """The frames of a video; ``depth`` is 0 everywhere.
 
     A folder's pictures are read when asked for. A video file is decoded once, from the front up to the frame
-    asked for, so walk through it in order; going back starts again. Pictures and videos that a camera has
-    taken lying on its side are turned upright, as they ask for. ``time`` is in seconds.
+    asked for, so walk through it in order; going back, but to one of the last 8 frames asked for, starts
+    again. (To read a long clip in any order, write its frames to a folder first.) Pictures and videos that a
+    camera has taken lying on its side are turned upright, as they ask for. ``time`` is in seconds.
 
     Args:
         path: video file, or folder of pictures (sorted by name, ``9.jpg`` before ``10.jpg``).
@@ -77,8 +80,10 @@ class Video(DepthDataset):
         if every < 1:
             raise ValueError(f"every must be at least 1, got {every}")
         self.path, self.K, self.every, self.fps = Path(path).expanduser(), K, every, fps
+        self.guessed_camera = K is None
         self._stream: _Stream | None = None
         self._inherited: list[_Stream] = []
+        self._recent: dict[int, Tensor] = {}  # by number, uint8
         if self.path.is_dir():
             present = sorted(self.path.iterdir(), key=by_number)
             found = [p for p in present if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != "."]
@@ -95,7 +100,7 @@ class Video(DepthDataset):
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_stream": None, "_inherited": []}
+        return {**self.__dict__, "_stream": None, "_inherited": [], "_recent": {}}
 
     def __len__(self) -> int:
         return self._count
@@ -103,7 +108,7 @@ class Video(DepthDataset):
     def __getitem__(self, index: int) -> Sample:
         i = self.item_index(index)
         one = self.pictures[i] if self.pictures else None
-        image = read_image(one, upright=True) if one else self._decoded(i * self.every)
+        image = read_image(one, upright=True) if one else self._frame(i * self.every)
         height, width = int(image.shape[1]), int(image.shape[2])
         K = self.K.float().clone() if self.K is not None else camera_from_view(height, width)
         time = i * self.every / self.fps if self.fps else None
@@ -112,7 +117,18 @@ class Video(DepthDataset):
             image, torch.zeros(1, height, width), K, id=identity, scene=self.path.stem, time=time
         )
 
-    def _decoded(self, number: int) -> Float[Tensor, "3 H W"]:
+    def moments(self) -> list[tuple[str, int]]:
+        """Every frame follows the one before it."""
+        return [(self.path.stem, i) for i in range(len(self))]
+
+    def _frame(self, number: int) -> Float[Tensor, "3 H W"]:
+        """Frame ``number`` of the file, from those that were kept or decoded."""
+        if number not in self._recent:
+            decoded = self._decoded(number)
+            self._recent = dict([*self._recent.items(), (number, decoded)][-KEPT:])
+        return self._recent[number].float().div_(255)
+
+    def _decoded(self, number: int) -> UInt8[Tensor, "3 H W"]:
         """Frame ``number`` of the file, decoding forward from where the last call stopped.
 
         A process that was forked from another opens the file anew. It must not even close what it has
@@ -172,9 +188,9 @@ def _probe(path: Path) -> tuple[int, float | None]:
         return stream.frames or sum(1 for _ in container.decode(video=0)), rate
 
 
-def _decode(path: Path) -> Iterator[Float[Tensor, "3 H W"]]:
-    """All frames as RGB in [0, 1], upright."""
+def _decode(path: Path) -> Iterator[UInt8[Tensor, "3 H W"]]:
+    """All frames as RGB, upright."""
     with _opened(path) as container:
         for frame in container.decode(video=0):
             turned = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))  # H W 3
-            yield torch.from_numpy(turned.copy()).permute(2, 0, 1).float().div_(255)
+            yield torch.from_numpy(turned.copy()).permute(2, 0, 1)

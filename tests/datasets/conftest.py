@@ -16,6 +16,7 @@ class Analytic(DepthDataset):
     """Frames of scenes that differ in the colour of their checkerboard; depth 2 to 8 m."""
 
     name = "analytic"
+    baseline = 0.2  # metres to the right
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class Analytic(DepthDataset):
         extra: dict[str, Any] = {"T_world_camera": torch.from_numpy(T).float()}
         if self.stereo:
             T_left_right = np.eye(4)
-            T_left_right[0, 3] = 0.2
+            T_left_right[0, 3] = self.baseline
             extra["image_right"] = torch.from_numpy(self.render(T @ T_left_right, scene)[0]).float()
             extra["T_right_left"] = torch.from_numpy(np.linalg.inv(T_left_right)).float()
         depth_map = torch.from_numpy(depth).float()[None]

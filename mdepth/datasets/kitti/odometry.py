@@ -112,6 +112,10 @@ class Odometry(DepthDataset):
             image, depth, self.K.clone(), id=identity, scene=self.folder.name, T_world_camera=pose
         )
 
+    def moments(self) -> list[tuple[str, int]]:
+        """The numbers that the images are named by."""
+        return [(self.folder.name, int(path.stem)) for path in self.images]
+
     def describe(self) -> dict[str, Any]:
         """Sequence and camera."""
         return {

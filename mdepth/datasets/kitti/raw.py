@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from mdepth.datasets.kitti.oxts import T_map_imu, read_oxts
 from mdepth.datasets.kitti.splits import SIDES, Frame, parse_split
 from mdepth.datasets.kitti.velodyne import CONFLICTS, read_scan, velodyne_depth
 from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
+from mdepth.datasets.timeline import stack_views
 from mdepth.datasets.transforms import resize
 from mdepth.shapes import DataError, Float, Tensor
 
@@ -166,9 +168,7 @@ class Raw(DepthDataset):
 
     def load(self, frame: Frame) -> Sample:
         """The sample of any frame of the set, also one outside the split (a neighbour in time, say)."""
-        if frame.day not in self._calibrations:
-            self._calibrations[frame.day] = read_calibration(self.root / frame.day)
-        calibration = self._calibrations[frame.day]
+        calibration = self._calibration(frame.day)
         image = read_image(self.image_path(frame))
         sample = make_sample(
             image,
@@ -189,6 +189,43 @@ class Raw(DepthDataset):
             small["depth"] = self._lidar(frame, calibration, self.size)
             small["valid"] = small["depth"] > 0
         return cast(Sample, small)
+
+    def _calibration(self, day: str) -> Calibration:
+        """A day's calibration, read once."""
+        if day not in self._calibrations:
+            self._calibrations[day] = read_calibration(self.root / day)
+        return self._calibrations[day]
+
+    # ---- its neighbours in time ----
+
+    def moments(self) -> list[tuple[str, int]]:
+        """Drive with camera, and the number of the frame."""
+        return [(f"{frame.drive}/image_{frame.camera:02d}", frame.frame) for frame in self.frames]
+
+    def neighbour(self, index: int, offset: int) -> Frame | None:
+        """The frame of the same drive and camera whose number is ``offset`` more, if its image is there,
+        whether or not the split names it; its depth need not be there."""
+        frame = self.frames[self.item_index(index)]
+        other = replace(frame, frame=frame.frame + offset)
+        return other if other.frame >= 0 and self.image_path(other).exists() else None
+
+    def views(self, frames: Sequence[Frame]) -> dict[str, Tensor]:
+        """Images in the size of the samples, and poses where all frames have one."""
+        return stack_views([self._view(frame) for frame in frames])
+
+    def _view(self, frame: Frame) -> dict[str, Tensor]:
+        """Image and pose of a frame."""
+        view = {"image": read_image(self.image_path(frame))}
+        view = view if self.size is None else resize(view, *self.size)
+        pose = self._pose(frame, self._calibration(frame.day))
+        return view if pose is None else {**view, "T_world_camera": pose}
+
+    def view_files(self, frames: Sequence[Frame]) -> Iterable[Path]:
+        """The images of frames that the split does not name."""
+        inside = set(self.frames)
+        return [self.image_path(frame) for frame in frames if frame not in inside]
+
+    # ---- depth and pose ----
 
     def _depth(self, frame: Frame, calibration: Calibration, size: tuple[int, int]) -> Float[Tensor, "1 H W"]:
         """The depth map in the image's pixels."""

@@ -1,6 +1,7 @@
 """What RGB-D recordings have in common: a list of frames, each with an image, a depth file and perhaps a
 pose."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,17 @@ import torch
 
 from mdepth.datasets.files import read_image
 from mdepth.datasets.sample import DepthDataset, Sample, brief, make_sample
+from mdepth.datasets.timeline import stack_views
 from mdepth.shapes import DataError, Float, Tensor
 
-__all__ = ["RgbdFrame", "RgbdFrames", "camera_matrix", "pose_matrix", "rotation_from_quaternion"]
+__all__ = [
+    "RgbdFrame",
+    "RgbdFrames",
+    "camera_matrix",
+    "pose_matrix",
+    "rotation_from_quaternion",
+    "usual_steps",
+]
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,22 @@ def pose_matrix(numbers: Sequence[Any] | np.ndarray, name: str) -> np.ndarray:
         ) from None
 
 
+def usual_steps(places: Sequence[int] | Sequence[float]) -> list[int]:
+    """Times or numbers of frames counted in their usual (median) distance, from 0 for the first one; where
+    some are missing the count has a gap.
+
+    Example:
+        >>> usual_steps([0.00, 0.03, 0.07, 0.17, 0.20]), usual_steps([12, 0, 6])
+        ([0, 1, 2, 5, 6], [2, 0, 1])
+    """
+    order = np.argsort(places, kind="stable")
+    gaps = np.diff(np.asarray(places, dtype=np.float64)[order])
+    usual = float(np.median(gaps)) if len(gaps) else 1.0
+    steps = np.zeros(len(order), dtype=np.int64)
+    steps[order[1:]] = np.cumsum(np.rint(gaps / (usual or 1.0)).clip(1))
+    return steps.tolist()
+
+
 class RgbdFrames(DepthDataset):
     """A recording; subclasses list the frames and read depth, already in the colour camera and in metres.
 
@@ -121,10 +146,34 @@ class RgbdFrames(DepthDataset):
                 f"{frame.depth}: is {tuple(depth.shape[1:])}, but {frame.image.name} is "
                 f"{tuple(image.shape[1:])}; not a pair"
             )
-        pose = None if frame.T_world_camera is None else torch.from_numpy(frame.T_world_camera).float()
         scene, K = self.scene, torch.from_numpy(self.K).float()
-        identity = f"{scene}/{frame.id}"
-        return make_sample(image, depth, K, id=identity, scene=scene, T_world_camera=pose, time=frame.time)
+        known = {"T_world_camera": self._pose(frame), "time": frame.time}
+        return make_sample(image, depth, K, id=f"{scene}/{frame.id}", scene=scene, **known)
+
+    def _pose(self, frame: RgbdFrame) -> Float[Tensor, "4 4"] | None:
+        """The pose of a frame, where known."""
+        return None if frame.T_world_camera is None else torch.from_numpy(frame.T_world_camera).float()
+
+    def moments(self) -> list[tuple[str, int]]:
+        """By the frames' times, else by the numbers at the end of their names, else in their order; counted
+        in usual steps, so that every n-th frame of a recording is a video as well."""
+        times = [frame.time for frame in self.frames if frame.time is not None]
+        ends = [re.search(r"(\d+)\D*$", frame.id) for frame in self.frames]
+        numbers = [int(end[1]) for end in ends if end]
+        known = next((p for p in (times, numbers) if len(set(p)) == len(self)), range(len(self)))
+        return [(self.scene, step) for step in usual_steps(known)]
+
+    def views(self, frames: Sequence[int]) -> dict[str, Tensor]:
+        """Images, and poses and times where all frames have them; no depth map is read."""
+        found = []
+        for frame in (self.frames[index] for index in frames):
+            known = {
+                "image": read_image(frame.image),
+                "T_world_camera": self._pose(frame),
+                "time": frame.time,
+            }
+            found.append({key: value for key, value in known.items() if value is not None})
+        return stack_views(found)
 
     def describe(self) -> dict[str, Any]:
         """Frames and camera."""

@@ -74,6 +74,14 @@ class LabelledRooms(Dataset):
         places = zip(indices, batch["instances"], strict=True)
         return batch | {"labels": torch.stack([self._labels(i % len(self), seen) for i, seen in places])}
 
+    def neighbour(self, index: int, offset: int) -> int | None:
+        """As :meth:`WorldDataset.neighbour`."""
+        return self.rooms.neighbour(index, offset)
+
+    def views(self, frames: Sequence[int]) -> dict[str, Tensor]:
+        """As :meth:`WorldDataset.views`."""
+        return self.rooms.views(frames)
+
     def describe(self) -> dict[str, Any]:
         """The world's description."""
         return self.rooms.describe()

@@ -291,7 +291,28 @@ class WorldDataset(Dataset):
             rows = _stack([render_row(self.world, int(index), self.device) for index in chosen])
         else:
             rows = {name: array[chosen] for name, array in self._arrays.items()}
-        return self._tensors(rows)
+        batch = self._tensors(rows)
+        batch["valid"] = batch["depth"] > 0
+        if self.world.stereo:
+            batch["T_right_left"] = _right_from_left(self.world).expand(len(chosen), 4, 4).clone()
+        return batch
+
+    def neighbour(self, index: int, offset: int) -> int | None:
+        """The index of the frame ``offset`` frames after one of the same scene; None where there is none."""
+        index = self._check_index(index)
+        inside = 0 <= index % self.world.frames + offset < self.world.frames
+        return index + offset if inside else None
+
+    def views(self, frames: Sequence[int]) -> dict[str, Tensor]:
+        """``image``, ``T_world_camera`` and ``time`` of the named frames, stacked; as :meth:`batch`, but
+        nothing else is read."""
+        chosen = [self._check_index(int(index)) for index in frames]
+        names = ("image", "T_world_camera", "time")
+        if self._arrays is None:
+            rows = _stack([render_row(self.world, index, self.device) for index in chosen])
+        else:
+            rows = {name: self._arrays[name][chosen] for name in names}
+        return self._tensors({name: rows[name] for name in names})
 
     def index(self, scene: int, frame: int) -> int:
         """The index of a frame of a scene; for a sequence's neighbours."""
@@ -346,7 +367,4 @@ class WorldDataset(Dataset):
             elif name == "instances":
                 value = value[:, None].long()
             batch[name] = value
-        batch["valid"] = batch["depth"] > 0
-        if self.world.stereo:
-            batch["T_right_left"] = _right_from_left(self.world).expand(len(batch["depth"]), 4, 4).clone()
         return batch

@@ -44,7 +44,13 @@ def register(table: str, **explanations: str) -> Callable:
 
 def registered() -> dict[str, Check]:
     """All checks by table, e.g. ``"eigen.parameters"``."""
-    from mdepth.ledger.checks import eigen, laina, transfer  # noqa: F401  (importing registers)
+    from mdepth.ledger.checks import (  # noqa: F401  (importing registers)
+        eigen,
+        laina,
+        monodepth2,
+        monodepth2_networks,
+        transfer,
+    )
 
     return dict(_CHECKS)
 
