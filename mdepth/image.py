@@ -6,13 +6,16 @@ filter, what ``align_corners`` means for resizing (see :mod:`mdepth.geometry`), 
 answers with -8 times the slope per pixel.
 """
 
+from typing import Any, NamedTuple
+
 import torch
 from torch.nn import functional as F
 
 from mdepth.shapes import Float, Tensor, check_same_shape
 
 __all__ = [
-    "box_window", "forward_differences", "gaussian_window", "resize", "sobel", "ssim", "ssim_dissimilarity",
+    "Moments", "box_window", "forward_differences", "gaussian_window", "moments", "resize", "sobel", "ssim",
+    "ssim_dissimilarity",
 ]  # fmt: skip
 
 # How torch's padding modes are called, by the names that this library uses.
@@ -136,19 +139,49 @@ def gaussian_window(size: int = 11, sigma: float = 1.5) -> Float[Tensor, " k"]:
     return line / line.sum()
 
 
-def _window_means(image: Tensor, window: Float[Tensor, " k"], padding: str) -> Tensor:
+def _window_means(padded: Tensor, window: Float[Tensor, " k"]) -> Tensor:
     """Weighted means over windows: along every row, then along every column.
 
-    Both are matrix products with a band of weights, B_h image B_w^T. A cross-correlation with the k x k
-    window gives the same numbers; its gradient takes thirty times as long on a CPU.
+    Of a few weights, sums of shifted images. Of more, matrix products with a band of weights, B_h image
+    B_w^T. A cross-correlation with the k x k window gives the same numbers, and takes longer.
     """
-    before, after = (len(window) - 1) // 2, len(window) // 2
-    image = _padded(image, (before, after, before, after), padding)
-    height, width = image.shape[-2:]
+    height, width = padded.shape[-2:]
     if min(height, width) < len(window):
         raise ValueError(f"a map of {height} x {width} is smaller than the window, {len(window)}")
+    if len(window) <= SHORT:
+        return _ShortMeans.apply(padded, tuple(window.tolist()))
     rows, columns = _band(window, height), _band(window, width)
-    return rows @ (image @ columns.T)
+    return rows @ (padded @ columns.T)
+
+
+SHORT = 5
+"""Weights up to which shifting is faster than multiplying matrices."""
+
+
+class _ShortMeans(torch.autograd.Function):
+    """Means over windows of a few weights. The gradient of one is another, with the weights turned round;
+    left to itself, torch would keep and fill an image for every shift.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, padded: Tensor, weights: tuple[float, ...]) -> Tensor:
+        ctx.weights = weights
+        return _shifted_sum(_shifted_sum(padded, weights, -2), weights, -1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        margin, turned = len(ctx.weights) - 1, ctx.weights[::-1]
+        padded = F.pad(gradients[0], (margin, margin, margin, margin))
+        return _shifted_sum(_shifted_sum(padded, turned, -2), turned, -1), None
+
+
+def _shifted_sum(image: Tensor, weights: tuple[float, ...], axis: int) -> Tensor:
+    """The sum over k of weight k times the image from row or column k on."""
+    count = image.shape[axis] - len(weights) + 1
+    total = weights[0] * image.narrow(axis, 0, count)
+    for k, weight in enumerate(weights[1:], start=1):
+        total = torch.add(total, image.narrow(axis, k, count), alpha=weight)
+    return total
 
 
 def _band(window: Float[Tensor, " k"], length: int) -> Float[Tensor, "n length"]:
@@ -159,9 +192,33 @@ def _band(window: Float[Tensor, " k"], length: int) -> Float[Tensor, "n length"]
     return torch.where(inside, window[offset.clamp(0, len(window) - 1)], 0.0)
 
 
+class Moments(NamedTuple):
+    """What SSIM needs to know of one image (:func:`moments`), however many others it is compared with."""
+
+    padded: Float[Tensor, "B C h w"]
+    """The image with its margin."""
+    mean: Float[Tensor, "B C h w"]
+    """Over every window."""
+    variance: Float[Tensor, "B C h w"]
+    """Over every window, E[x^2] - E[x]^2."""
+
+
+def moments(image: Float[Tensor, "B C H W"], *, window: Float[Tensor, " k"], padding: str) -> Moments:
+    """Mean and variance of an image over every window: one image's part in :func:`ssim`.
+
+    Example:
+        >>> moments(torch.ones(1, 1, 4, 4), window=box_window(3), padding="valid").mean.shape
+        torch.Size([1, 1, 2, 2])
+    """
+    before, after = (len(window) - 1) // 2, len(window) // 2
+    padded, window = _padded(image, (before, after, before, after), padding), window.to(image)
+    mean, square = _window_means(torch.cat((padded, padded**2)), window).chunk(2)
+    return Moments(padded, mean, square - mean**2)
+
+
 def ssim(
     first: Float[Tensor, "B C H W"],
-    second: Float[Tensor, "B C H W"],
+    second: Float[Tensor, "B C H W"] | Moments,
     *,
     window: Float[Tensor, " k"],
     padding: str,
@@ -176,7 +233,8 @@ def ssim(
     C2 = (k2 L)^2, L = ``data_range``. The range matters: DenseDepth uses L = 100 for targets that mostly lie
     below 10, and then almost every map is "similar". In 32 bits E[x^2] - E[x]^2 is exact enough for values of
     at most some tens of ``data_range``. Monodepth2: ``box_window(3)``, padding "reflect".
-    TensorFlow and DenseDepth: ``gaussian_window(11, 1.5)``, padding "valid". Wang et al. 2004, eq. 13.
+    TensorFlow and DenseDepth: ``gaussian_window(11, 1.5)``, padding "valid". Of a second image that is
+    compared with many, :func:`moments` may be given. Wang et al. 2004, eq. 13.
 
     Raises:
         ValueError: the image, with its margin, is smaller than the window; unknown padding.
@@ -187,18 +245,19 @@ def ssim(
         >>> similarity.shape, round(similarity.mean().item(), 4)
         (torch.Size([1, 3, 8, 8]), 1.0)
     """
-    check_same_shape(first=first, second=second)
-    products = (first, second, first**2, second**2, first * second)
-    means = _window_means(torch.cat(products), window.to(first), padding)
-    mean1, mean2, square1, square2, product = means.chunk(5)
-    variance1, variance2, covariance = square1 - mean1**2, square2 - mean2**2, product - mean1 * mean2
+    if isinstance(second, Tensor):
+        check_same_shape(first=first, second=second)
+        second = moments(second, window=window, padding=padding)
+    x, y = moments(first, window=window, padding=padding), second
+    product = x.mean * y.mean
+    covariance = _window_means(x.padded * y.padded, window.to(first)) - product
     C1, C2 = (k1 * data_range) ** 2, (k2 * data_range) ** 2
-    numerator = (2 * mean1 * mean2 + C1) * (2 * covariance + C2)
-    return numerator / ((mean1**2 + mean2**2 + C1) * (variance1 + variance2 + C2))
+    numerator = (2 * product + C1) * (2 * covariance + C2)
+    return numerator / ((x.mean**2 + y.mean**2 + C1) * (x.variance + y.variance + C2))
 
 
 def ssim_dissimilarity(
-    first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"]
+    first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"] | Moments
 ) -> Float[Tensor, "B C H W"]:
     """Monodepth2's dissimilarity clamp((1 - SSIM) / 2, 0, 1) per pixel and channel: 0 for equal windows.
 

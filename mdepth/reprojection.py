@@ -15,7 +15,8 @@ The images are those of the camera. Only the networks see the ones with altered 
 
 Where we differ from the released code: the errors of unmoved sources do not depend on the scale and are
 computed once, not four times; a point behind the camera takes the colour of the image's corner, and no
-gradient, where there its mirror image is sampled; every image may have its own ``K``. And a sample is taken
+gradient, where there its mirror image is sampled; every image may have its own ``K``. At smaller scales
+images are means of pixels, not 8-bit Lanczos, and ``K`` keeps half pixels in mind. And a sample is taken
 where the pixel is: with ``align_corners=True`` throughout, as the released code did on the torch of its time
 (:mod:`mdepth.geometry` tells what today's default would do to it).
 """
@@ -26,12 +27,12 @@ from dataclasses import dataclass
 import torch
 
 from mdepth.geometry import scale_intrinsics, scale_translation, sigmoid_to_inverse_depth, warp
-from mdepth.image import forward_differences, resize, ssim_dissimilarity
+from mdepth.image import Moments, box_window, forward_differences, moments, resize, ssim_dissimilarity
 from mdepth.shapes import Depth, Float, Image, Int, Intrinsics, Tensor
 
 __all__ = [
     "Reprojection", "edge_aware_smoothness", "image_pyramid", "least_error", "photometric_error",
-    "reprojection_loss", "still_errors", "warped_errors",
+    "reprojection_loss", "still_errors", "warped_errors", "window_moments",
 ]  # fmt: skip
 
 MASK_WEIGHT = 0.2
@@ -67,11 +68,13 @@ class Reprojection:
             raise ValueError("alpha must lie in [0, 1], smoothness and noise must not be negative")
 
 
-def photometric_error(first: Image, second: Image, alpha: float = 0.85) -> Depth:
+def photometric_error(
+    first: Image, second: Image, alpha: float = 0.85, *, known: Moments | None = None
+) -> Depth:
     r"""How unlike two images are at every pixel: alpha (1 - SSIM) / 2 + (1 - alpha) |difference|, in [0, 1].
 
-    Both parts are means over the colour channels; SSIM has windows of 3 x 3. Images in [0, 1].
-    Monodepth2, eq. 2.
+    Both parts are means over the colour channels; SSIM has windows of 3 x 3. Images in [0, 1]. Of a second
+    image that is compared with many, ``known`` are the :func:`window_moments`. Monodepth2, eq. 2.
 
     Example:
         >>> photometric_error(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)).mean().round(decimals=3)
@@ -80,7 +83,19 @@ def photometric_error(first: Image, second: Image, alpha: float = 0.85) -> Depth
     error = (1 - alpha) * (first - second).abs().mean(dim=1, keepdim=True)
     if alpha == 0:
         return error
-    return error + alpha * ssim_dissimilarity(first, second).mean(dim=1, keepdim=True)
+    unlike = ssim_dissimilarity(first, second if known is None else known)
+    return error + alpha * unlike.mean(dim=1, keepdim=True)
+
+
+def window_moments(image: Image) -> Moments:
+    """Means and variances over the windows of :func:`photometric_error`.
+
+    Example:
+        >>> image = torch.rand(1, 3, 4, 4)
+        >>> photometric_error(image, image, known=window_moments(image)).max().item() < 1e-5
+        True
+    """
+    return moments(image, window=box_window(3), padding="reflect")
 
 
 def edge_aware_smoothness(values: Depth, image: Image) -> Float[Tensor, ""]:
@@ -106,7 +121,7 @@ def edge_aware_smoothness(values: Depth, image: Image) -> Float[Tensor, ""]:
 def image_pyramid(image: Image, count: int) -> list[Tensor]:
     """The image at the sides times 1, 1/2, 1/4, ...: each the means over 2 x 2 pixels of the one before.
 
-    Sides that are odd are rounded up, as the networks do.
+    Sides that are odd are rounded up, as the networks do; windows overlap then.
 
     Example:
         >>> [tuple(each.shape[2:]) for each in image_pyramid(torch.zeros(1, 3, 64, 96), 3)]
@@ -126,6 +141,8 @@ def warped_errors(
     K: Intrinsics,
     T_source_target: Motions,
     alpha: float = 0.85,
+    *,
+    known: Moments | None = None,
 ) -> Float[Tensor, "B N H W"]:
     """The photometric error of every source, once it is warped into the target's view.
 
@@ -140,11 +157,13 @@ def warped_errors(
     errors = []
     for source, T in zip(sources.unbind(dim=1), T_source_target.unbind(dim=1), strict=True):
         view, _ = warp(source, depth, K, K, T, padding="border")
-        errors.append(photometric_error(view, target, alpha))
+        errors.append(photometric_error(view, target, alpha, known=known))
     return torch.cat(errors, dim=1)
 
 
-def still_errors(target: Image, sources: Sources, alpha: float = 0.85) -> Float[Tensor, "B N H W"]:
+def still_errors(
+    target: Image, sources: Sources, alpha: float = 0.85, *, known: Moments | None = None
+) -> Float[Tensor, "B N H W"]:
     """The photometric error of every source as it is, as if neither camera nor world had moved.
 
     Example:
@@ -152,7 +171,8 @@ def still_errors(target: Image, sources: Sources, alpha: float = 0.85) -> Float[
         >>> still_errors(image, image[:, None]).abs().max().item() < 1e-4
         True
     """
-    return torch.cat([photometric_error(source, target, alpha) for source in sources.unbind(dim=1)], dim=1)
+    errors = [photometric_error(source, target, alpha, known=known) for source in sources.unbind(dim=1)]
+    return torch.cat(errors, dim=1)
 
 
 def least_error(
@@ -222,17 +242,18 @@ def reprojection_loss(
     if masks and how.automask:
         raise ValueError("masks take the place of automask: switch it off in how")
     target, size = pyramid[0], (pyramid[0].shape[-2], pyramid[0].shape[-1])
-    still = still_errors(target, sources, how.alpha) if how.automask else None
+    known = window_moments(target)
+    still = still_errors(target, sources, how.alpha, known=known) if how.automask else None
     total = target.new_zeros(())
     for scale, sigmoid in enumerate(sigmoids):
-        small = tuple(sigmoid.shape[-2:])
+        small = (sigmoid.shape[-2], sigmoid.shape[-1])
         if not how.full_resolution and small != size:
-            size, target = (small[0], small[1]), pyramid[scale]
+            size, target, known = small, pyramid[scale], window_moments(pyramid[scale])
             sources, K = _shrunk(sources, K, size)
-            still = still_errors(target, sources, how.alpha) if how.automask else None
+            still = still_errors(target, sources, how.alpha, known=known) if how.automask else None
         inverse_depth = sigmoid_to_inverse_depth(resize(sigmoid, size), *units)
         T = _scaled(T_source_target, inverse_depth, scaled_by_depth)
-        errors = warped_errors(1 / inverse_depth, target, sources, K, T, how.alpha)
+        errors = warped_errors(1 / inverse_depth, target, sources, K, T, how.alpha, known=known)
         if masks:
             errors = errors * resize(masks[scale], size)
             total = total - MASK_WEIGHT * masks[scale].clamp(min=EPSILON).log().mean()

@@ -1,5 +1,7 @@
 """Resizing, derivatives and structural similarity: hand-computed values and the released codes' numbers."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -147,14 +149,38 @@ def test_gaussian_ssim_against_plain_sums(generator):
     torch.testing.assert_close(found.squeeze(), expected)
 
 
+UNEVEN = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+
+
 @pytest.mark.parametrize("padding", ["valid", "zeros", "reflect", "replicate"])
-@pytest.mark.parametrize("window", [im.gaussian_window(11, 1.5), im.box_window(3)])
+@pytest.mark.parametrize("window", [im.gaussian_window(11, 1.5), im.box_window(3), UNEVEN])
 def test_means_over_windows_are_a_convolution(window, padding, generator):
-    """Also next to the margin, and where rows and columns differ."""
-    image = torch.rand(2, 3, 13, 19, generator=generator, dtype=torch.float64)
-    found = im._window_means(image, window, padding)
+    """Also next to the margin, where rows and columns differ, and where the window is not symmetric."""
+    image = torch.rand(2, 3, 13, 19, generator=generator, dtype=torch.float64, requires_grad=True)
+    found = im.moments(image, window=window, padding=padding).mean
     expected = im._filter(image, torch.outer(window, window), padding)
     torch.testing.assert_close(found, expected)
+    weights = torch.rand(found.shape, generator=generator, dtype=torch.float64)
+    ours, theirs = (torch.autograd.grad((each * weights).sum(), image)[0] for each in (found, expected))
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_moments_stand_for_their_image(generator):
+    first, second = torch.rand(2, 1, 3, 9, 11, generator=generator)
+    for window, padding in ((im.box_window(3), "reflect"), (im.gaussian_window(7), "valid")):
+        how = {"window": window, "padding": padding}
+        known = im.moments(second, **how)
+        assert torch.equal(im.ssim(first, known, **how), im.ssim(first, second, **how))
+        spread = im.moments(first, **how).variance
+        assert spread.min() > 0
+        assert im.moments(torch.full_like(first, 0.7), **how).variance.abs().max() < 1e-6
+
+
+def test_similarity_has_second_derivatives(generator):
+    first, second = torch.rand(2, 1, 1, 5, 6, generator=generator, dtype=torch.float64)
+    similarity = partial(im.ssim, second=second, window=im.box_window(3), padding="reflect")
+    assert torch.autograd.gradcheck(similarity, first.requires_grad_())
+    assert torch.autograd.gradgradcheck(similarity, first)
 
 
 def test_similarity_of_even_windows_and_of_small_images() -> None:

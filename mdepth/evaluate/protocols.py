@@ -269,6 +269,8 @@ PROTOCOLS: dict[str, Protocol] = {
     for protocol in (
         Protocol("worlds", "this book: full frame, every pixel whose depth the world gives",
                  clamp=(1e-3, 80.0)),
+        Protocol("worlds-median", "this book: as worlds, with median scaling, for networks without a scale",
+                 clamp=(1e-3, 80.0), alignment="median"),
         Protocol("eigen-nyu", "Eigen et al. 2014, section 4.1; region of the released network",
                  crop=CROPS["eigen-nyu"], averaging="pooled", resize_mode="nearest"),
         Protocol("eigen-kitti", "Eigen et al. 2014, section 4.2; crop as recovered by monodepth",
@@ -298,7 +300,8 @@ PROTOCOLS: dict[str, Protocol] = {
                  **_EIGEN_SPLIT),
         Protocol("monodepth2-kitti", "Godard et al. 2019, evaluate_depth.py, split eigen (697 images)",
                  alignment="median", **_EIGEN_SPLIT),
-        Protocol("monodepth2-kitti-stereo", "as monodepth2-kitti, for networks trained with stereo",
+        Protocol("monodepth2-kitti-stereo", "as monodepth2-kitti, for predictions in the units of networks "
+                 "trained with stereo",
                  factor=5.4, **_EIGEN_SPLIT),
         Protocol("monodepth2-kitti-pp", "as monodepth2-kitti, with post-processing (Table 10)",
                  alignment="median", flip="ramp", **_EIGEN_SPLIT),

@@ -25,9 +25,10 @@ enlarged to the size of the map that it joins; and there is no classifier behind
 thousand weights the released files carry unused.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -35,10 +36,10 @@ from torch import nn
 from mdepth.geometry import sigmoid_to_inverse_depth
 from mdepth.image import resize
 from mdepth.models.contract import DepthNetwork, Native
-from mdepth.models.encoders import Encoder, resnet18, resnet34, resnet50
+from mdepth.models.encoders import ResNet, resnet18, resnet34, resnet50
 from mdepth.shapes import Depth, Float, Image, Tensor
 
-__all__ = ["KITTI_UNIT", "RESNET18", "RESNETS", "WIDTHS", "DepthDecoder", "Monodepth2"]
+__all__ = ["KITTI_UNIT", "RESNET18", "RESNETS", "ROADS", "WIDTHS", "DepthDecoder", "Monodepth2"]
 
 WIDTHS = (16, 32, 64, 128, 256)
 """Channels of the decoder's levels, from the image's size to a sixteenth of it."""
@@ -49,7 +50,7 @@ MEAN, STD = 0.45, 0.225
 KITTI_UNIT = 5.4
 """Metres in a unit of a network that learnt from KITTI's stereo pairs: 0.54 m for a baseline of 0.1."""
 RESNET18 = partial(resnet18, form="torchvision")
-RESNETS = {
+RESNETS: dict[int, Callable[..., ResNet]] = {
     18: RESNET18,
     34: partial(resnet34, form="torchvision"),
     50: partial(resnet50, form="torchvision"),
@@ -129,9 +130,12 @@ class Monodepth2(DepthNetwork):
         unit: metres in a unit of depth, for a network that learnt from stereo pairs or from depth; ``None``
             for one that learnt from video, whose depth is known up to a factor.
         units: the nearest and the farthest depth, in units.
+        start: units at which the answers begin, ``None`` for a sigmoid of a half, 0.2 units, as released. So
+            near, a point moves by the width of the image where it should move by a few pixels, and a small
+            network may never find out.
 
     Raises:
-        ValueError: ``unit`` is not positive.
+        ValueError: ``unit`` is not positive, or ``start`` lies outside ``units``.
 
     Source: Monodepth2, section 3.1 and supplement, section B; 14,329,236 parameters with ResNet-18.
 
@@ -146,11 +150,12 @@ class Monodepth2(DepthNetwork):
     def __init__(
         self,
         input_size: tuple[int, int] = (192, 640),
-        encoder: Callable[[], Encoder] = RESNET18,
+        encoder: Callable[..., ResNet] = RESNET18,
         widths: Sequence[int] = WIDTHS,
         *,
         unit: float | None = None,
         units: tuple[float, float] = (0.1, 100.0),
+        start: float | None = None,
     ) -> None:
         super().__init__(
             image_size=input_size, input_size=input_size, covered=(0, input_size[0], 0, input_size[1])
@@ -160,8 +165,22 @@ class Monodepth2(DepthNetwork):
         self.mean, self.std = (MEAN,) * 3, (STD,) * 3
         self.metric, self.unit, self.units = unit is not None, unit or 1.0, units
         self.depth_range = (self.unit * units[0], self.unit * units[1])
+        self.make_encoder, self.widths = encoder, tuple(widths)
         self.encoder = encoder()
         self.decoder = DepthDecoder(self.encoder.channels, widths)
+        if start is not None:
+            self._start_at(start)
+
+    def _start_at(self, units: float) -> None:
+        """Let all answers begin near one depth: weights a tenth of their size, and its logit as bias."""
+        near, far = self.units
+        share = (1 / units - 1 / far) / (1 / near - 1 / far)
+        if not 0 < share < 1:
+            raise ValueError(f"start must lie between {near:g} and {far:g} units, got {units:g}")
+        for answer in self.decoder.answers.values():
+            with torch.no_grad():
+                answer.get_parameter("weight").mul_(0.1)
+                answer.get_parameter("bias").fill_(math.log(share / (1 - share)))
 
     def forward(self, x: Image) -> Float[Tensor, "B 1 H W"]:
         """Normalised image to a sigmoid at the size of the image."""
@@ -182,3 +201,9 @@ class Monodepth2(DepthNetwork):
     def _place(self, depth: Float[Tensor, "B 1 h w"], height: int, width: int) -> Depth:
         """As the released evaluation does, inverse depth is what is brought to the image's size."""
         return 1 / super()._place(1 / depth, height, width)
+
+
+ROADS: dict[str, Any] = {
+    "input_size": (64, 192), "encoder": partial(RESNET18, width=24), "widths": (8, 16, 24, 48, 96),
+}  # fmt: skip
+"""The network for the synthetic roads: ResNet-18 with 24 channels where it has 64."""

@@ -21,7 +21,8 @@ time the answer is therefore the motion neighbour -> target, and is inverted. ``
 all neighbours, whatever their time; nothing is inverted.
 
 The released networks answer for two neighbours even where they see a pair, and the second six numbers are
-never used. They are kept, since the released files have them (12 channels; the paper's Table 5 says 6).
+never used. They are kept, since the released files have them (12 channels; the paper's Table 5 says 6). A
+released ``PoseCNN`` that sees all frames uses its first six for every neighbour; ours uses each neighbour's.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,11 +33,21 @@ import torch
 from torch import nn
 
 from mdepth.geometry import invert_transform, transform_from_axis_angle
+from mdepth.models.contract import evaluating
 from mdepth.models.encoders import ResNet, resnet18
 from mdepth.models.monodepth2 import MEAN, STD, DepthDecoder, Monodepth2
-from mdepth.shapes import Float, Image, Tensor
+from mdepth.shapes import Float, Image, Tensor, Transform
 
-__all__ = ["DepthAndPose", "PoseCNN", "PoseDecoder", "PoseNetwork", "PoseResNet", "Prediction", "SharedPose"]
+__all__ = [
+    "DepthAndPose",
+    "PoseCNN",
+    "PoseDecoder",
+    "PoseNetwork",
+    "PoseResNet",
+    "Prediction",
+    "SharedPose",
+    "motion",
+]
 
 Views = Sequence[Tensor]
 """One entry a frame: the image in [0, 1], or the depth encoder's last maps of it."""
@@ -80,17 +91,18 @@ class PoseNetwork(nn.Module):
         """``T_neighbour_target`` for every neighbour, from the views of the target and of the neighbours."""
         if self.shown == "all":
             numbers = self.numbers([target, *neighbours])
-            return torch.stack([_motion(numbers[:, i]) for i in range(len(neighbours))], dim=1)
+            return torch.stack([motion(numbers[:, i]) for i in range(len(neighbours))], dim=1)
         motions = []
         for offset, neighbour in zip(self.offsets, neighbours, strict=True):
             if offset > 0:
-                motions.append(_motion(self.numbers([target, neighbour])[:, 0]))
+                motions.append(motion(self.numbers([target, neighbour])[:, 0]))
             else:
-                motions.append(invert_transform(_motion(self.numbers([neighbour, target])[:, 0])))
+                motions.append(invert_transform(motion(self.numbers([neighbour, target])[:, 0])))
         return torch.stack(motions, dim=1)
 
 
-def _motion(numbers: Float[Tensor, "B 6"]) -> Float[Tensor, "B 4 4"]:
+def motion(numbers: Float[Tensor, "B 6"]) -> Transform:
+    """Axis times angle (three numbers) and translation (three) to a rigid motion."""
     return transform_from_axis_angle(numbers[:, :3], numbers[:, 3:])
 
 
@@ -276,3 +288,19 @@ class DepthAndPose(nn.Module):
             return Prediction(sigmoids, image.new_zeros(len(image), 0, 4, 4), masks)
         target, *others = maps[-1].chunk(len(frames)) if shared else frames
         return Prediction(sigmoids, self.pose(target, others), masks)
+
+    @torch.no_grad()
+    def between(self, earlier: Image, later: Image) -> Transform:
+        """``T_later_earlier`` of two frames that follow each other, in evaluation mode: motions of which
+        :func:`mdepth.evaluate.trajectories.chain` makes a path.
+
+        Raises:
+            ValueError: there is no pose network, or it wants to be shown more frames.
+        """
+        if self.pose is None or self.pose.frames != 2:
+            raise ValueError("a path needs a pose network that is shown pairs")
+        with evaluating(self):
+            views = [earlier, later]
+            if self.pose.shares_encoder:
+                views = [self.depth.encoder(self.depth.normalise(view))[-1] for view in views]
+            return motion(self.pose.numbers(views)[:, 0])
