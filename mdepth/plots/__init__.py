@@ -25,6 +25,7 @@ from mdepth.plots.show import figure_bytes, provenance, show
 from mdepth.plots.style import COLOURS, MAPS, PALETTE, style, use_style
 from mdepth.plots.tables import html_table, markdown_table
 from mdepth.plots.verdicts import verdicts
+from mdepth.plots.views import colour_error, paths, picture_slider
 
 __all__ = [
     "COLOURS",
@@ -33,6 +34,7 @@ __all__ = [
     "Interactive",
     "architecture",
     "colour_depth",
+    "colour_error",
     "depth_grid",
     "error_map",
     "figure_bytes",
@@ -44,6 +46,8 @@ __all__ = [
     "markdown_table",
     "overlay_depth",
     "overlay_points",
+    "paths",
+    "picture_slider",
     "point_cloud",
     "point_clouds",
     "provenance",
