@@ -77,6 +77,7 @@ BAND = (None, (710, 1562, 0, 1704))
 ANY, WHOLE = (0.0, math.inf), (None, None)
 SOURCES = {
     "worlds": (None, ANY, (1e-3, 80.0), "none", 1.0, "per_image", "none", "depth bilinear", WHOLE),
+    "worlds-median": (None, ANY, (1e-3, 80.0), "median", 1.0, "per_image", "none", "depth bilinear", WHOLE),
     "eigen-nyu": ("eigen-nyu", ANY, None, "none", 1.0, "pooled", "none", "depth nearest", WHOLE),
     "eigen-kitti": ("eigen-kitti", ANY, None, "none", 1.0, "pooled", "none", "depth nearest", WHOLE),
     "eigen-fergus-nyu": ("toolbox", ANY, None, "none", 1.0, "pooled", "none", "depth bilinear", WHOLE),
