@@ -149,35 +149,28 @@ def _window_means(padded: Tensor, window: Float[Tensor, " k"]) -> Tensor:
     if min(height, width) < len(window):
         raise ValueError(f"a map of {height} x {width} is smaller than the window, {len(window)}")
     if len(window) <= SHORT:
-        return _ShortMeans.apply(padded, tuple(window.tolist()))
-    rows, columns = _band(window, height), _band(window, width)
-    return rows @ (padded @ columns.T)
+        return _shifted_sum(_shifted_sum(padded, window, -2), window, -1)
+    return _band(window, height) @ (padded @ _band(window, width).T)
+
+
+def _window_spread(means: Tensor, window: Float[Tensor, " k"]) -> Tensor:
+    """What :func:`_window_means` does turned round, its transpose: every value goes to all pixels of its
+    window, weighted. So gradients of means become gradients of the image.
+    """
+    margin = len(window) - 1
+    if len(window) <= SHORT:
+        return _window_means(F.pad(means, (margin, margin, margin, margin)), window.flip(0))
+    height, width = means.shape[-2] + margin, means.shape[-1] + margin
+    return _band(window, height).T @ (means @ _band(window, width))
 
 
 SHORT = 5
 """Weights up to which shifting is faster than multiplying matrices."""
 
 
-class _ShortMeans(torch.autograd.Function):
-    """Means over windows of a few weights. The gradient of one is another, with the weights turned round;
-    left to itself, torch would keep and fill an image for every shift.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, padded: Tensor, weights: tuple[float, ...]) -> Tensor:
-        ctx.weights = weights
-        return _shifted_sum(_shifted_sum(padded, weights, -2), weights, -1)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        margin, turned = len(ctx.weights) - 1, ctx.weights[::-1]
-        padded = F.pad(gradients[0], (margin, margin, margin, margin))
-        return _shifted_sum(_shifted_sum(padded, turned, -2), turned, -1), None
-
-
-def _shifted_sum(image: Tensor, weights: tuple[float, ...], axis: int) -> Tensor:
+def _shifted_sum(image: Tensor, window: Float[Tensor, " k"], axis: int) -> Tensor:
     """The sum over k of weight k times the image from row or column k on."""
-    count = image.shape[axis] - len(weights) + 1
+    count, weights = image.shape[axis] - len(window) + 1, window.tolist()
     total = weights[0] * image.narrow(axis, 0, count)
     for k, weight in enumerate(weights[1:], start=1):
         total = torch.add(total, image.narrow(axis, k, count), alpha=weight)
@@ -248,12 +241,52 @@ def ssim(
     if isinstance(second, Tensor):
         check_same_shape(first=first, second=second)
         second = moments(second, window=window, padding=padding)
-    x, y = moments(first, window=window, padding=padding), second
-    product = x.mean * y.mean
-    covariance = _window_means(x.padded * y.padded, window.to(first)) - product
-    C1, C2 = (k1 * data_range) ** 2, (k2 * data_range) ** 2
-    numerator = (2 * product + C1) * (2 * covariance + C2)
-    return numerator / ((x.mean**2 + y.mean**2 + C1) * (x.variance + y.variance + C2))
+    window, before, after = window.to(first), (len(window) - 1) // 2, len(window) // 2
+    padded = _padded(first, (before, after, before, after), padding)
+    constants = (k1 * data_range) ** 2, (k2 * data_range) ** 2
+    if not any(values.requires_grad for values in second):
+        return _SimilarityToConstant.apply(padded, *second, window, constants)
+    terms = _similarity_terms(padded, second, window, constants)
+    return terms[1] * terms[2] / (terms[3] * terms[4])
+
+
+def _similarity_terms(
+    x: Tensor, y: Moments, window: Float[Tensor, " k"], constants: tuple[float, float]
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The mean of x, and A, B, D, E, of which SSIM is A B / (D E)."""
+    mean, square, product = _window_means(torch.cat((x, x**2, x * y.padded)), window).chunk(3)
+    both, squared = mean * y.mean, mean**2
+    A, B = 2 * both + constants[0], 2 * (product - both) + constants[1]
+    D, E = squared + y.mean**2 + constants[0], square - squared + y.variance + constants[1]
+    return mean, A, B, D, E
+
+
+class _SimilarityToConstant(torch.autograd.Function):
+    """SSIM to an image that has no gradient; its own in closed form, in a third of the time.
+
+    With m, q, r the means of x, x^2 and x y over windows, and W^T what takes gradients of means back,
+
+        dS/dx = W^T dS/dm + 2 x W^T dS/dq + y W^T dS/dr,
+        dS/dm = 2 (m_y (B - A) + A B m (1/E - 1/D)) / (D E), dS/dq = - A B / (D E^2), dS/dr = 2 A / (D E).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, padded: Tensor, mean: Tensor, variance: Tensor, window: Tensor, constants: Any
+    ) -> Tensor:
+        m, A, B, D, E = _similarity_terms(x, Moments(padded, mean, variance), window, constants)
+        ctx.save_for_backward(x, padded, mean, window, m, A, B, D, E)
+        return A * B / (D * E)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        x, y, mean, window, m, A, B, D, E = ctx.saved_tensors
+        h, AB = gradients[0] / (D * E), A * B
+        to_mean = 2 * h * (mean * (B - A) + AB * m * (1 / E - 1 / D))
+        to_square, to_product = -h * AB / E, 2 * h * A
+        back = _window_spread(torch.cat((to_mean, to_square, to_product)), window)
+        from_mean, from_square, from_product = back.chunk(3)
+        return from_mean + 2 * x * from_square + y * from_product, None, None, None, None, None
 
 
 def ssim_dissimilarity(
