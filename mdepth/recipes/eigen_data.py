@@ -1,7 +1,6 @@
 """The data of Eigen et al. 2014: training and test sets, synthetic and real, and batches made of them."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,10 +18,11 @@ from mdepth.recipes.parts import (
     fingerprint_of,
     nyu_sets,
     red_kitchen,
+    split_file,
     split_in_time,
     take,
 )
-from mdepth.shapes import DataError, Float, Tensor
+from mdepth.shapes import Float, Tensor
 
 __all__ = [
     "Balanced", "Batches", "datasets", "describe", "fingerprint", "mean_log_depth", "real_sets", "targets",
@@ -92,7 +92,7 @@ def kitti_sets(settings: Settings, inventory: check.Inventory) -> tuple[DepthDat
     """
     raw = inventory.path("kitti/raw")
     train, test = (
-        kitti.read_split(_split_file(inventory, name))
+        kitti.read_split(split_file(inventory, name))
         for name in ("eigen_full/train_files.txt", "eigen/test_files.txt")
     )
     with torch.device("meta"):
@@ -102,15 +102,6 @@ def kitti_sets(settings: Settings, inventory: check.Inventory) -> tuple[DepthDat
         kitti.Raw(raw, kitti.moving(raw, train), missing="skip", **correct),
         kitti.Raw(raw, test, missing="skip"),
     )
-
-
-def _split_file(inventory: check.Inventory, name: str) -> Path:
-    """A list of frames by its folder and name."""
-    inventory.path("splits/kitti")  # says what to do where there is none
-    found = [path for place in inventory.paths("splits/kitti") if (path := place.parent / name).is_file()]
-    if not found:
-        raise DataError(f"{inventory.root}: holds no list {name}; `mdepth data fetch` brings it")
-    return found[0]
 
 
 class Balanced(Chosen):

@@ -48,6 +48,7 @@ __all__ = [
     "nyu_sets",
     "red_kitchen",
     "score",
+    "split_file",
     "split_in_time",
     "step_table",
     "take",
@@ -78,6 +79,10 @@ def take(dataset: Any, indices: Sequence[int]) -> dict[str, Any]:
     return dataset.batch(indices) if hasattr(dataset, "batch") else collate([dataset[i] for i in indices])
 
 
+KEPT = ("image", "depth", "valid", "K", "neighbours", "image_right", "T_right_left", "T_world_camera")
+"""What :class:`InMemory` keeps of a sample, where it is there."""
+
+
 class InMemory(DepthDataset):
     """Some frames of a data set at one size, read once and kept: for small real sets whose frames are slow
     to read.
@@ -90,11 +95,10 @@ class InMemory(DepthDataset):
 
     def __init__(self, dataset: DepthDataset, indices: Iterable[int], size: tuple[int, int]) -> None:
         self.name, self.indices, self.size = dataset.name, list(indices), size
-        kept = ("image", "depth", "valid", "K")
         self._items = []
         for index in self.indices:
             sample = dataset[index]
-            item = resize({key: sample[key] for key in kept}, *size)  # type: ignore[literal-required]
+            item = resize({key: sample[key] for key in KEPT if key in sample}, *size)  # type: ignore[literal-required]
             self._items.append({**item, "id": sample["id"], "scene": sample["scene"]})
         self._fingerprint = dataset.fingerprint()
 
@@ -189,6 +193,19 @@ def split_in_time(video: DepthDataset, size: tuple[int, int]) -> tuple[InMemory,
     """Training and test frames of one video, with a gap between them."""
     a, b = int(0.6 * len(video)), int(0.7 * len(video))
     return InMemory(video, range(a), size), InMemory(video, range(b, len(video)), size)
+
+
+def split_file(inventory: check.Inventory, name: str) -> Path:
+    """A list of KITTI's frames by its folder and name.
+
+    Raises:
+        DataError: there is no such list; says where to get it.
+    """
+    inventory.path("splits/kitti")  # says what to do where there is none
+    found = [path for place in inventory.paths("splits/kitti") if (path := place.parent / name).is_file()]
+    if not found:
+        raise DataError(f"{inventory.root}: holds no list {name}; `mdepth data fetch` brings it")
+    return found[0]
 
 
 def nyu_sets(inventory: check.Inventory) -> tuple[DepthDataset, DepthDataset]:

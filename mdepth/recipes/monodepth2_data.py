@@ -1,0 +1,163 @@
+"""The data of the Monodepth2 recipe: synthetic roads, pieces of KITTI, the whole of it; and batches made of
+them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mdepth.datasets import check, kitti
+from mdepth.datasets.sample import DepthDataset
+from mdepth.datasets.sequences import SequenceAugmentation, WithNeighbours, augment_sequences
+from mdepth.datasets.transforms import resize
+from mdepth.datasets.worlds import World, load
+from mdepth.models import build
+from mdepth.models.monodepth2 import Monodepth2
+from mdepth.recipes.monodepth2_settings import Settings
+from mdepth.recipes.parts import Chosen, InMemory, data_root, fingerprint_of, split_file, take
+from mdepth.shapes import Bool, DataError, Tensor
+
+__all__ = [
+    "OFFSETS",
+    "Batches",
+    "Sets",
+    "datasets",
+    "describe",
+    "drives",
+    "fingerprint",
+    "real_sets",
+    "worlds",
+]
+
+OFFSETS = (-1, 1)
+"""Of the neighbours, in frames; code."""
+DRIVEN = 10
+"""Frames of a sequence on which the path is measured."""
+MEASURED = 0.05
+"""Share of the pixels that a laser measures: KITTI's, at its own size."""
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What a run trains on, with neighbours, and the images with depth that it is tested on."""
+
+    train: Any
+    test: Any
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """What decides the data, without touching them."""
+    if settings.data == "roads":
+        train, test = worlds(settings)
+        return {"train": train.describe(), "test": test.describe(), "offsets": list(OFFSETS)}
+    return {"set": settings.data, "offsets": list(OFFSETS)}
+
+
+def worlds(settings: Settings) -> tuple[World, World]:
+    """Streets of three frames with a right eye; networks of every size learn from the same."""
+    train = World("roads", "train", scenes=settings.scenes, frames=3, stereo=True)
+    return train, World("roads", "test", scenes=settings.test_size, frames=3, stereo=True)
+
+
+def drives(settings: Settings) -> World:
+    """Longer sequences, on which the path is measured: one for every eight test streets."""
+    return World("roads", "test", scenes=max(1, settings.test_size // 8), frames=DRIVEN, seed=1)
+
+
+def datasets(settings: Settings, *, progress: bool = False) -> Sets:
+    """The sets of a run; the real ones from the folder that ``MDEPTH_DATA`` names."""
+    if settings.data == "roads":
+        streets, unseen = (load(world, progress=progress) for world in worlds(settings))
+        middle = range(1, len(unseen), unseen.world.frames)  # the frames that have neighbours
+        return Sets(WithNeighbours(streets, OFFSETS), Chosen(unseen, middle))
+    video, test = real_sets(settings)
+    train = WithNeighbours(video, OFFSETS)
+    if settings.data == "kitti":
+        return Sets(train, test)
+    return Sets(InMemory(train, range(len(train)), _size(settings)), test)
+
+
+def _size(settings: Settings) -> tuple[int, int]:
+    with torch.device("meta"):  # no weights, only to ask for the size
+        return build(settings.network).image_size
+
+
+DRIVE = "2011_09_26_drive_0002_sync"
+"""Four of Eigen's test frames are in it."""
+
+
+def real_sets(settings: Settings) -> tuple[DepthDataset, DepthDataset]:
+    """The video that is learnt from and the images with depth that it is tested on, as they lie in the folder
+    that ``MDEPTH_DATA`` names. What was not downloaded is left out and counted.
+
+    Raises:
+        DataError: a part is not there; says where to get it.
+    """
+    inventory = check.find(data_root())
+    if settings.data == "odometry06":
+        video = kitti.Odometry(_sequence(inventory))
+        return video, video
+    raw = inventory.path("kitti/raw")
+    if settings.data == "drive":
+        known = [kitti.Raw(raw, depth=depth) for depth in (None, "velodyne")]
+        frames, measured = ([each for each in one.frames if each.drive == DRIVE] for one in known)
+        return kitti.Raw(raw, frames, depth=None, stereo=True), kitti.Raw(raw, measured, vel_depth=True)
+    train, test = (
+        kitti.read_split(split_file(inventory, name))
+        for name in ("eigen_zhou/train_files.txt", "eigen/test_files.txt")
+    )
+    return (
+        kitti.Raw(raw, train, depth=None, stereo=True, size=_size(settings), missing="skip"),
+        kitti.Raw(raw, test, vel_depth=True, missing="skip"),
+    )
+
+
+def _sequence(inventory: check.Inventory) -> Path:
+    """The folder of odometry sequence 06."""
+    found = [place for place in inventory.paths("kitti/odometry") if "06" in place.name]
+    if not found:
+        raise DataError(f"{inventory.root}: holds no odometry sequence 06; data/README.md says where it is")
+    return found[0]
+
+
+def fingerprint(settings: Settings) -> str:
+    """sha256 over the real files that a run would be trained and tested on now."""
+    return fingerprint_of(real_sets(settings))
+
+
+@dataclass(frozen=True)
+class Batches:
+    """``batch_at`` of a run: random items at the network's size, some mirrored, with the copies in other
+    colours that the networks see.
+    """
+
+    dataset: Any
+    network: Monodepth2
+    settings: Settings
+
+    def __call__(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        s = self.settings
+        indices = torch.randint(len(self.dataset), (s.batch,), generator=generator)
+        batch = take(self.dataset, indices.tolist())
+        kept = ("image", "neighbours", "image_right", "T_right_left", "K", "depth", "valid")
+        batch = {key: batch[key] for key in kept if key in batch}
+        if s.teacher == "lidar":
+            batch["valid"] = batch["valid"] & lasers(indices, batch["valid"])
+        if batch["image"].shape[-2:] != self.network.image_size:
+            batch = resize(batch, *self.network.image_size)
+        return augment_sequences(batch, SequenceAugmentation(flip=s.flip, jitter=s.jitter), generator)
+
+
+def lasers(indices: Tensor, valid: Bool[Tensor, "B 1 H W"]) -> Bool[Tensor, "B 1 H W"]:
+    """Where a laser on the roof would measure: at a twentieth of the pixels, none in the upper third of the
+    image, and at the same ones whenever an item comes again.
+    """
+    masks = []
+    for index in indices.tolist():
+        chance = torch.rand(valid.shape[1:], generator=torch.Generator().manual_seed(index))
+        masks.append(chance < 1.5 * MEASURED)
+    hit = torch.stack(masks)
+    hit[..., : valid.shape[-2] // 3, :] = False
+    return hit

@@ -1,0 +1,163 @@
+"""Depth from video and stereo without labels: Monodepth2 (Godard et al., ICCV 2019).
+
+The whole of it on a page: two networks look at a frame and its neighbours; one draws an inverse depth at four
+sizes, the other says how the camera moved. With both, the neighbours are warped into the frame, and what is
+still unlike is the loss (:mod:`mdepth.reprojection`). A right eye at a known distance can take the place of
+the neighbours, or stand beside them; and the same network can learn from the truth.
+
+Where we differ, and why, stands in ``HYPERPARAMETERS`` (``monodepth2_paper.py``), row by row.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mdepth.geometry import scale_translation, sigmoid_to_inverse_depth
+from mdepth.losses import l1_loss
+from mdepth.models import build
+from mdepth.models.monodepth2 import KITTI_UNIT, DepthDecoder, Monodepth2
+from mdepth.models.monodepth2_motion import (
+    DepthAndPose,
+    PoseCNN,
+    PoseNetwork,
+    PoseResNet,
+    Prediction,
+    SharedPose,
+)
+from mdepth.recipes import Outcome
+from mdepth.recipes.monodepth2_data import OFFSETS, Batches, datasets, describe, fingerprint
+from mdepth.recipes.monodepth2_measures import measured
+from mdepth.recipes.monodepth2_paper import CLAIMS, HYPERPARAMETERS
+from mdepth.recipes.monodepth2_settings import KITTI, ROADS, VARIANTS, Settings, seeds, settings
+from mdepth.recipes.parts import Schedule, display
+from mdepth.reprojection import image_pyramid, reprojection_loss
+from mdepth.shapes import Tensor
+from mdepth.train import fit, step_seed
+
+__all__ = [
+    "CLAIMS", "HYPERPARAMETERS", "KITTI", "ROADS", "VARIANTS", "VERSION", "Batches", "Settings", "datasets",
+    "describe", "fingerprint", "log_error", "loss", "make", "run", "schedule", "seeds", "settings",
+]  # fmt: skip
+
+VERSION = 1
+
+
+def loss(network: nn.Module, batch: dict[str, Tensor], *, settings: Settings, unit: float) -> Tensor:
+    """What the prediction leaves unexplained of the image, by the sources that the teacher has; or how far it
+    is from the truth.
+    """
+    video = settings.teacher in ("video", "both")
+    neighbours = batch["augmented_neighbours"][:, : None if video else 0]
+    prediction: Prediction = network(batch["augmented"], neighbours)
+    if settings.teacher in ("depth", "lidar"):
+        return log_error(prediction.sigmoids[0], batch, unit)
+    sources, T = [batch["neighbours"]] if video else [], [prediction.T_neighbour_target]
+    if settings.teacher != "video":
+        sources.append(batch["image_right"][:, None])
+        inverse = torch.full_like(batch["image"][:, 0, 0, 0], 1 / unit)
+        T.append(scale_translation(batch["T_right_left"], inverse)[:, None])
+    return reprojection_loss(
+        prediction.sigmoids,
+        image_pyramid(batch["image"], len(prediction.sigmoids)),
+        torch.cat(sources, dim=1),
+        batch["K"],
+        torch.cat(T, dim=1),
+        settings.loss,
+        masks=prediction.masks,
+        scaled_by_depth=neighbours.shape[1] if settings.pose == "cnn" else 0,
+    )
+
+
+def log_error(sigmoid: Tensor, batch: dict[str, Tensor], unit: float) -> Tensor:
+    """Mean absolute error of log depth where depth is known: what the network learns from truth with."""
+    depth = batch["depth"].clamp(min=NEAREST)
+    prediction = unit / sigmoid_to_inverse_depth(sigmoid)
+    return l1_loss(prediction.log(), depth.log(), batch["valid"])
+
+
+NEAREST = 0.1
+"""Metres: nothing is nearer to a camera; where depth is unknown it is stored as 0."""
+
+
+def make(settings: Settings, seed: int) -> tuple[DepthAndPose, dict[str, Any]]:
+    """Both networks with the first weights of a seed, their encoders with what they knew before, and what is
+    known of that.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(step_seed(seed, 0, stream=1_000))
+        unit = KITTI_UNIT if settings.metric else None
+        depth = build(settings.network, unit=unit, start=settings.start)
+        assert isinstance(depth, Monodepth2)
+        pose = _pose(settings, depth) if settings.teacher in ("video", "both") else None
+        channels = depth.encoder.channels
+        mask = DepthDecoder(channels, depth.widths, outputs=len(OFFSETS)) if settings.mask else None
+    both = DepthAndPose(depth, pose, mask).to(memory_format=torch.channels_last)
+    return both, {}
+
+
+def _pose(settings: Settings, depth: Monodepth2) -> PoseNetwork:
+    """The pose network that goes with a depth network: as wide."""
+    width = depth.encoder.channels[-1] // 2
+    if settings.pose == "separate":
+        return PoseResNet(OFFSETS, settings.shown, depth.make_encoder, width)
+    if settings.pose == "shared":
+        return SharedPose(depth.encoder.channels[-1], OFFSETS, settings.shown, width)
+    first = depth.encoder.channels[0]
+    return PoseCNN(OFFSETS, settings.shown, [first * k // 4 for k in (1, 2, 4, 8, 16, 16, 16)])
+
+
+def run(
+    settings: Settings, seed: int, *, folder: Path | None, name: str = "monodepth2", progress: bool = True
+) -> Outcome:
+    """Train, measure (:mod:`~mdepth.recipes.monodepth2_measures`), and of the first seed keep some maps."""
+    sets = datasets(settings, progress=progress)
+    both, facts = make(settings, seed)
+    unit = both.depth.unit
+    history = fit(
+        both,
+        Batches(sets.train, both.depth, settings),
+        partial(loss, settings=settings, unit=unit),
+        torch.optim.Adam(both.parameters(), lr=settings.rate, fused=True),
+        settings.steps,
+        seed=seed,
+        folder=folder,
+        name=name,
+        schedule=schedule(settings),
+        accelerator=settings.accelerator,
+        precision=settings.precision,
+        prefetch=settings.prefetch,
+        progress=progress,
+    )
+    both.eval()
+    real = settings.data != "roads"
+    digest = fingerprint(settings) if real else sets.train.dataset.fingerprint()
+    data = {"hash": digest, "real": real, "train": sets.train.describe(), "test": sets.test.describe()}
+    extra = {"level": level(settings), **({"pretext": facts} if facts else {})}
+    outcome = Outcome(measured(both, settings, sets), history, data, both.depth, extra=extra)
+    if real or seed > 0:
+        return outcome
+    prediction, ids = display(both.depth, sets.test, SHOWN)
+    return replace(outcome, samples={"prediction": prediction}, sample_ids=ids)
+
+
+def schedule(settings: Settings) -> Callable[[int], float]:
+    """The factor on the rate at a step: half a cosine, or a tenth for the last quarter of the steps. The
+    latter counts steps, so that nothing depends on when in an epoch a schedule is told to go on.
+    """
+    if settings.anneal:
+        return Schedule(settings.steps, settings.warm_up, anneal=True)
+    return lambda step: 1.0 if 4 * step < 3 * settings.steps else 0.1
+
+
+SHOWN = 4
+"""Test images whose predictions the record of the first seed keeps."""
+
+
+def level(settings: Settings) -> str:
+    """The level of evidence: B on the worlds, d on pieces of KITTI, D on the whole of it."""
+    return {"roads": "B", "kitti": "D"}.get(settings.data, "d")

@@ -1,0 +1,144 @@
+"""The Monodepth2 recipe: what it hands to the loss, and short runs from end to end."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mdepth.datasets.worlds import load
+from mdepth.evaluate.trajectories import chain, straight_ahead
+from mdepth.models.monodepth2 import KITTI_UNIT
+from mdepth.recipes import monodepth2_data as data
+from mdepth.recipes import monodepth2_measures as measures
+from mdepth.recipes import monodepth2_run as recipe
+from mdepth.recipes.monodepth2_paper import CLAIMS, HYPERPARAMETERS
+from mdepth.recipes.monodepth2_settings import FULL, LAPTOP, QUICK, VARIANTS, Settings, settings
+
+SHORT = {"scenes": 3, "test_size": 2, "steps": 2, "batch": 2, "precision": "32-true"}
+
+
+def short(variant: str) -> Settings:
+    """A laptop variant of a few steps on a few streets."""
+    return replace(LAPTOP[variant], **SHORT)
+
+
+@pytest.fixture(scope="module")
+def sets() -> data.Sets:
+    return data.datasets(short("both-roads"))
+
+
+def test_names_settings_and_words_agree() -> None:
+    assert set(QUICK) <= set(LAPTOP)
+    assert set(VARIANTS) == set(LAPTOP) | set(FULL)
+    for name in LAPTOP:
+        assert settings(name, "laptop") is LAPTOP[name]
+    with pytest.raises(ValueError, match="no variant"):
+        settings("full-roads", "full")
+    assert len(set(LAPTOP.values())) == len(LAPTOP), "two variants are the same"
+
+
+def test_claims_and_rows_name_variants_that_exist() -> None:
+    for claim in CLAIMS:
+        assert claim.variant in LAPTOP, claim.id
+        assert not claim.variant_b or claim.variant_b in LAPTOP, claim.id
+    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
+    assert all(set(row.here) == set(VARIANTS) for row in HYPERPARAMETERS)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"mask": True}, {"start": 200.0}])
+def test_settings_that_make_no_sense_are_refused(wrong) -> None:
+    with pytest.raises(ValueError, match=r"at least 1|predictive mask|start must lie"):
+        Settings(**wrong)
+
+
+def test_a_batch_holds_frames_of_one_street(sets: data.Sets) -> None:
+    chosen = short("both-roads")
+    both, _ = recipe.make(chosen, 0)
+    plain = replace(chosen, flip=0.0, jitter=0.0)
+    batch = data.Batches(sets.train, both.depth, plain)(0, torch.Generator().manual_seed(0))
+    assert batch["neighbours"].shape == (2, 2, 3, 64, 192)
+    assert torch.equal(batch["augmented"], batch["image"])
+    streets = load(data.worlds(chosen)[0])
+    first = next(i for i in range(3) if torch.equal(streets[3 * i + 1]["image"], batch["image"][0]))
+    for k in range(2):
+        assert torch.equal(batch["neighbours"][0, k], streets[3 * first + 2 * k]["image"])
+
+
+def test_lasers_measure_a_twentieth_and_always_the_same() -> None:
+    valid = torch.ones(2, 1, 64, 192, dtype=torch.bool)
+    hit = data.lasers(torch.tensor([4, 9]), valid)
+    assert 0.045 < hit.double().mean().item() < 0.055
+    assert not hit[:, :, :21].any()
+    assert torch.equal(hit[1:], data.lasers(torch.tensor([9]), valid[:1]))
+    assert not torch.equal(hit[0], hit[1])
+
+
+class Told(torch.nn.Module):
+    """Answers what it was told."""
+
+    def __init__(self, sigmoid: torch.Tensor) -> None:
+        super().__init__()
+        self.sigmoid = sigmoid
+
+    def forward(self, image: torch.Tensor, _neighbours: torch.Tensor) -> recipe.Prediction:
+        return recipe.Prediction([self.sigmoid], image.new_zeros(len(image), 0, 4, 4), [])
+
+
+def test_true_depth_and_a_right_eye_leave_less_than_others(sets: data.Sets) -> None:
+    """The stereo loss of the truth is lower than that of half or twice the depth: unit and baseline fit."""
+    chosen = replace(short("stereo-roads"), flip=0.5, batch=3)
+    both, _ = recipe.make(chosen, 0)
+    batch = data.Batches(sets.train, both.depth, chosen)(1, torch.Generator().manual_seed(1))
+    depth = torch.where(batch["valid"], batch["depth"], 400.0)
+
+    def of(factor: float) -> float:
+        sigmoid = ((KITTI_UNIT / (factor * depth) - 0.01) / 9.99).clamp(0, 1)
+        return recipe.loss(Told(sigmoid), batch, settings=chosen, unit=KITTI_UNIT).item()
+
+    assert of(1.0) < 0.8 * min(of(0.5), of(2.0))
+
+
+def test_log_error_is_zero_for_the_truth(sets: data.Sets) -> None:
+    sample = sets.test[0]
+    batch = {key: sample[key][None] for key in ("depth", "valid")}
+    for factor in (1.0, 2.0):
+        sigmoid = (KITTI_UNIT / (factor * batch["depth"].clamp(min=0.1)) - 0.01) / 9.99
+        error = recipe.log_error(sigmoid.clamp(0, 1), batch, KITTI_UNIT).item()
+        assert error == pytest.approx(math.log(factor), abs=1e-4)
+
+
+def test_the_schedule_drops_once() -> None:
+    kitti = FULL["full-kitti"]
+    factor = recipe.schedule(kitti)
+    assert [factor(step) for step in (0, 49_754, 49_755, 66_339)] == [1.0, 1.0, 0.1, 0.1]
+
+
+def test_region_errors_by_hand() -> None:
+    truth = torch.full((1, 1, 2, 4), 10.0)
+    guess = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 2.0, 3.0, 0.5]])[None, None]  # the median is 1
+    there = torch.zeros(1, 1, 2, 4, dtype=torch.bool)
+    there[..., 1, 1:] = True
+    tables = measures.region_errors(guess, truth, truth > 0, {"there": there, "no": there & False}, ["a"])
+    assert tables["regions"]["mean"]["there"] == pytest.approx((1.0 + 2.0 + 0.5) / 3)
+    assert tables["regions"]["mean"]["everywhere"] == pytest.approx(3.5 / 8)
+    assert tables["holes"]["mean"]["there"] == pytest.approx(1 / 3)  # three times as far; twice is not beyond
+    assert tables["regions"]["mean"]["no"] != tables["regions"]["mean"]["no"]
+
+
+def test_path_errors_of_a_scaled_path_are_zero() -> None:
+    true = chain(straight_ahead(9, step=1.3))
+    assert max(measures.path_errors(straight_ahead(9), true).values()) < 1e-9
+
+
+@pytest.mark.parametrize("variant", ["full-roads", "mask-roads", "stereo-roads", "cnn-roads", "lidar-roads"])
+def test_a_short_run_leaves_a_whole_outcome(variant: str) -> None:
+    outcome = recipe.run(short(variant), 0, folder=None, progress=False)
+    assert len(outcome.history.loss) == 2
+    assert {"worlds-median", "worlds-median@mean-map", "worlds-median@pp", "regions", "holes"} <= set(
+        outcome.metrics
+    )
+    assert ("path" in outcome.metrics) == (LAPTOP[variant].teacher == "video")
+    assert ("worlds" in outcome.metrics) == LAPTOP[variant].metric
+    assert outcome.metrics["worlds-median@single"]["mean"]["sigma_scale"] >= 0
+    assert outcome.samples["prediction"].shape == (2, 64, 192)
