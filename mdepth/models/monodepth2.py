@@ -18,7 +18,7 @@ that is the argument ``unit``.
 
 The network that guesses how the camera moved, needed for training only, is in
 :mod:`mdepth.models.monodepth2_motion`; the names of the released weights are in
-:mod:`mdepth.models.monodepth2_weights`.
+``recipes.monodepth2_weights``.
 
 Where we differ: images of any size go in (the released code wants multiples of 32), since each level is
 enlarged to the size of the map that it joins; and there is no classifier behind the encoder, whose 513

@@ -94,16 +94,20 @@ class PoseNetwork(nn.Module):
             return torch.stack([motion(numbers[:, i]) for i in range(len(neighbours))], dim=1)
         motions = []
         for offset, neighbour in zip(self.offsets, neighbours, strict=True):
-            if offset > 0:
-                motions.append(motion(self.numbers([target, neighbour])[:, 0]))
-            else:
-                motions.append(invert_transform(motion(self.numbers([neighbour, target])[:, 0])))
+            pair = [target, neighbour] if offset > 0 else [neighbour, target]
+            motions.append(motion(self.numbers(pair)[:, 0], inverse=offset < 0))
         return torch.stack(motions, dim=1)
 
 
-def motion(numbers: Float[Tensor, "B 6"]) -> Transform:
-    """Axis times angle (three numbers) and translation (three) to a rigid motion."""
-    return transform_from_axis_angle(numbers[:, :3], numbers[:, 3:])
+def motion(numbers: Float[Tensor, "B 6"], *, inverse: bool = False) -> Transform:
+    """Axis times angle (three numbers) and translation (three) to a rigid motion, or to its inverse.
+
+    In 32 bits at least, whatever the convolutions are computed in: a rotation of 16 bits is none.
+    """
+    common = torch.promote_types(numbers.dtype, torch.float32)
+    with torch.autocast(numbers.device.type, enabled=False):
+        T = transform_from_axis_angle(numbers[:, :3].to(common), numbers[:, 3:].to(common))
+        return invert_transform(T) if inverse else T
 
 
 class PoseDecoder(nn.Module):

@@ -178,6 +178,16 @@ def test_golden_numbers_of_a_motion() -> None:
     assert torch.allclose(T[0, :3], torch.tensor(inverted), atol=1e-6)
 
 
+def test_motions_have_32_bits_where_convolutions_have_16() -> None:
+    target, *neighbours = frames(0.0, -1.0, 1.0)
+    pose = Told(NUMBERS.bfloat16(), offsets=(-1, 1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        T = pose(target, neighbours)[0]
+    assert T.dtype == torch.float32
+    assert torch.allclose(T[0] @ T[1], torch.eye(4), atol=1e-6)
+    assert torch.allclose(T[1, :3, :3] @ T[1, :3, :3].T, torch.eye(3), atol=1e-6)
+
+
 def test_all_frames_at_once_begin_with_the_target_and_nothing_is_inverted() -> None:
     numbers = torch.tensor([[[0.0, 0.0, 0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 2.0, 0.0]]])
     pose = Told(numbers, offsets=(-1, 1), shown="all")
