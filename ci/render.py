@@ -86,6 +86,16 @@ def sphinx(layout: Layout, output: Path) -> Path:
     return output / "_build" / "html"
 
 
+def name_icon(html: Path) -> None:
+    """Give the first page, a bare redirect, the icon of the others: a browser asks for one of its own accord
+    where a page names none.
+    """
+    page, icons = html / "index.html", sorted((html / "_static").glob("favicon.*"))
+    text = page.read_text()
+    if icons and 'rel="icon"' not in text:
+        page.write_text(f'<link rel="icon" href="_static/{icons[0].name}" />\n{text}')
+
+
 def _warnings(text: str) -> str:
     """What jupyter-book found wrong, without its colours, its headings and the traceback it ends with."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text.split("Traceback (most recent call last)")[0])
@@ -135,6 +145,7 @@ def render(layout: Layout, data: bool) -> None:
     place_plotly(layout)
     generate(layout, data)
     html = sphinx(layout, layout.state / "render")
+    name_icon(html)
     if found := problems(html, (str(layout.root), str(Path.home()) + "/")):
         listed = "\n".join(found[:100])
         raise PipelineError(f"{len(found)} problems in the rendered pages (see {html}):\n{listed}")

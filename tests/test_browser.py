@@ -72,8 +72,7 @@ def test_the_book_has_its_pages(visits: dict) -> None:
 
 
 def test_the_console_is_clean(visits: dict) -> None:
-    """The first page is a bare redirect that names no icon: a slow browser asks for one of its own accord."""
-    assert report(visits, lambda visit: [line for line in visit.console if "/favicon.ico " not in line]) == {}
+    assert report(visits, lambda visit: visit.console) == {}
 
 
 def test_nothing_is_requested_from_elsewhere(visits: dict, address: str) -> None:
