@@ -23,7 +23,7 @@ from mdepth.models.monodepth2 import Monodepth2
 from mdepth.models.monodepth2_motion import DepthAndPose
 from mdepth.recipes.monodepth2_data import Sets, drives
 from mdepth.recipes.monodepth2_settings import Settings
-from mdepth.recipes.parts import answers, score, step_table, thinned
+from mdepth.recipes.parts import answers, score, scores_of, step_table, thinned
 from mdepth.shapes import Bool, Depth, Float, Tensor, Valid
 
 __all__ = ["HOLE", "PRINTED", "measured", "path_errors", "region_errors"]
@@ -87,7 +87,7 @@ def region_errors(
     hole = (aligned > HOLE * target).double()
     everywhere = {"everywhere": valid, **masks}
     return {
-        name: _table(
+        name: scores_of(
             {region: _mean(values, mask) for region, mask in everywhere.items()}, ids, int(valid.sum())
         )
         for name, values in {"regions": error, "holes": hole}.items()
@@ -98,18 +98,6 @@ def _mean(values: Float[Tensor, "B 1 H W"], mask: Bool[Tensor, "B 1 H W"]) -> Fl
     """Per image, NaN where there is no such region."""
     inside = mask.flatten(1)
     return torch.where(inside, values.flatten(1).double(), 0.0).sum(dim=1) / inside.sum(dim=1)
-
-
-def _table(values: Mapping[str, Float[Tensor, " N"]], ids: list[str], pixels: int) -> dict[str, Any]:
-    """Numbers per image, rounded to four digits, and their means, in the form of a protocol's scores."""
-    return {
-        "mean": {name: each.nanmean().item() for name, each in values.items()},
-        "pooled": {},
-        "per_image": {name: each.double().round(decimals=4).tolist() for name, each in values.items()},
-        "ids": ids,
-        "n_images": len(ids),
-        "n_pixels": pixels,
-    }
 
 
 def path(both: DepthAndPose, settings: Settings, sets: Sets) -> dict[str, Any]:
@@ -130,7 +118,7 @@ def path(both: DepthAndPose, settings: Settings, sets: Sets) -> dict[str, Any]:
             for kind, error in path_errors(motions, frames["T_world_camera"]).items():
                 found.setdefault(f"{name}-{kind}", []).append(error)
     ids = [f"roads/drive/{number:02d}" for number in range(data.world.scenes)]
-    return _table({name: torch.tensor(errors) for name, errors in found.items()}, ids, 0)
+    return scores_of({name: torch.tensor(errors) for name, errors in found.items()}, ids, 0)
 
 
 def path_errors(motions: Float[Tensor, "N 4 4"], poses: Float[Tensor, "M 4 4"]) -> dict[str, float]:

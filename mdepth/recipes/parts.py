@@ -22,7 +22,7 @@ from mdepth.evaluate import drawn_steps, evaluate, mean_depth_baseline, mean_map
 from mdepth.image import resize as shrink
 from mdepth.metrics import bend_scores, edge_scores
 from mdepth.models import DepthNetwork, build
-from mdepth.shapes import DataError, Depth, Tensor, Valid
+from mdepth.shapes import DataError, Depth, Float, Tensor, Valid
 
 Predict = Callable[[Tensor], Tensor]
 BASELINE_IMAGES = 2000
@@ -48,6 +48,7 @@ __all__ = [
     "nyu_sets",
     "red_kitchen",
     "score",
+    "scores_of",
     "split_file",
     "split_in_time",
     "step_table",
@@ -305,6 +306,18 @@ def answers(predict: Predict, test: Any) -> tuple[Depth, Depth, Valid, list[str]
         ids += sample["id"]
     prediction, target, valid = (torch.cat(maps) for maps in zip(*found, strict=True))
     return prediction, target, valid, ids
+
+
+def scores_of(values: Mapping[str, Float[Tensor, " N"]], ids: list[str], pixels: int) -> dict[str, Any]:
+    """Numbers per image, rounded to four digits, and their means, in the form of a protocol's scores."""
+    return {
+        "mean": {name: each.nanmean().item() for name, each in values.items()},
+        "pooled": {},
+        "per_image": {name: each.double().round(decimals=4).tolist() for name, each in values.items()},
+        "ids": ids,
+        "n_images": len(ids),
+        "n_pixels": pixels,
+    }
 
 
 def thinned(table: dict[str, Any]) -> dict[str, Any]:

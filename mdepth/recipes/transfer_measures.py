@@ -2,7 +2,6 @@
 that are drawn, and which cues the network goes by.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ from mdepth.datasets.worlds import load
 from mdepth.evaluate import evaluate, mean_map_baseline
 from mdepth.evaluate.cues import altered, cue_errors, tampered
 from mdepth.models import DepthNetwork
-from mdepth.recipes.parts import BASELINE_IMAGES, answers, score, step_table, thinned
+from mdepth.recipes.parts import BASELINE_IMAGES, answers, score, scores_of, step_table, thinned
 from mdepth.recipes.transfer_data import Sets, worlds
 from mdepth.recipes.transfer_settings import Settings
 from mdepth.shapes import Depth, Float, Tensor, Valid
@@ -88,15 +87,3 @@ def cues(network: DepthNetwork, settings: Settings) -> dict[str, dict[str, Any]]
     means = tables["cues"]["mean"]
     tables["cues-rise"]["mean"] = {name: mean / means["natural"] for name, mean in means.items()}
     return tables
-
-
-def scores_of(values: Mapping[str, Float[Tensor, " N"]], ids: list[str], pixels: int) -> dict[str, Any]:
-    """Numbers per image, rounded to four digits, and their means, in the form of a protocol's scores."""
-    return {
-        "mean": {name: each.nanmean().item() for name, each in values.items()},
-        "pooled": {},
-        "per_image": {name: each.double().round(decimals=4).tolist() for name, each in values.items()},
-        "ids": ids,
-        "n_images": len(ids),
-        "n_pixels": pixels,
-    }
