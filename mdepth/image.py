@@ -6,6 +6,7 @@ filter, what ``align_corners`` means for resizing (see :mod:`mdepth.geometry`), 
 answers with -8 times the slope per pixel.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -275,20 +276,44 @@ class _SimilarityToConstant(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, padded: Tensor, mean: Tensor, variance: Tensor, window: Tensor, constants: Any
     ) -> Tensor:
-        m, A, B, D, E = _similarity_terms(x, Moments(padded, mean, variance), window, constants)
-        ctx.save_for_backward(x, padded, mean, window, m, A, B, D, E)
-        return A * B / (D * E)
+        ctx.save_for_backward(x, padded, mean, variance, window)
+        ctx.constants = constants
+
+        def similarity(x: Tensor, *second: Tensor) -> Tensor:
+            _, A, B, D, E = _similarity_terms(x, Moments(*second), window, constants)
+            return A.mul_(B).div_(D.mul_(E))
+
+        return _in_pieces(similarity, x, padded, mean, variance)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> Any:
-        x, y, mean, window, m, A, B, D, E = ctx.saved_tensors
-        h, AB = gradients[0] / (D * E), A * B
-        to_mean = 2 * h * (mean * (B - A) + AB * m * (1 / E - 1 / D))
-        to_square, to_product = -h * AB / E, 2 * h * A
-        back = _window_spread(torch.cat((to_mean, to_square, to_product)), window)
-        from_mean, from_square, from_product = back.chunk(3)
-        return from_mean + 2 * x * from_square + y * from_product, None, None, None, None, None
+        *maps, window = ctx.saved_tensors
+
+        def slope(gradient: Tensor, x: Tensor, y: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+            m, A, B, D, E = _similarity_terms(x, Moments(y, mean, variance), window, ctx.constants)
+            h, AB = gradient / (D * E), A * B
+            to_mean = 2 * h * (mean * (B - A) + AB * m * (1 / E - 1 / D))
+            back = _window_spread(torch.cat((to_mean, -h * AB / E, 2 * h * A)), window)
+            from_mean, from_square, from_product = back.chunk(3)
+            return from_mean + 2 * x * from_square + y * from_product
+
+        return _in_pieces(slope, gradients[0], *maps), None, None, None, None, None
+
+
+PIECE = 40_000
+"""Pixels of all maps of a piece: with what is made of them on the way, less than a core's cache."""
+
+
+def _in_pieces(function: Callable[..., Tensor], *maps: Tensor) -> Tensor:
+    """A function of the channels of some maps, a few channels at a time on a CPU: what it makes on the way
+    stays in the cache then, and the whole is several times faster.
+    """
+    planes = [each.reshape(-1, 1, *each.shape[-2:]) for each in maps]
+    count = len(planes[0]) if maps[0].is_cuda else max(1, PIECE // planes[0][0].numel())
+    pieces = zip(*(each.split(count) for each in planes), strict=True)
+    found = torch.cat([function(*piece) for piece in pieces])
+    return found.view(*maps[0].shape[:2], *found.shape[-2:])
 
 
 def ssim_dissimilarity(

@@ -26,7 +26,15 @@ from dataclasses import dataclass
 
 import torch
 
-from mdepth.geometry import scale_intrinsics, scale_translation, sigmoid_to_inverse_depth, warp
+from mdepth.geometry import (
+    backproject,
+    project,
+    sample,
+    scale_intrinsics,
+    scale_translation,
+    sigmoid_to_inverse_depth,
+    transform_points,
+)
 from mdepth.image import Moments, box_window, forward_differences, moments, resize, ssim_dissimilarity
 from mdepth.shapes import Depth, Float, Image, Int, Intrinsics, Tensor
 
@@ -154,9 +162,10 @@ def warped_errors(
         >>> warped_errors(depth, image, image[:, None], K, torch.eye(4)[None, None]).max().item() < 1e-4
         True
     """
-    errors = []
+    errors, points = [], backproject(depth, K)
     for source, T in zip(sources.unbind(dim=1), T_source_target.unbind(dim=1), strict=True):
-        view, _ = warp(source, depth, K, K, T, padding="border")
+        pixels, _ = project(transform_points(T, points), K)
+        view = sample(source, pixels, padding="border", align_corners=True)
         errors.append(photometric_error(view, target, alpha, known=known))
     return torch.cat(errors, dim=1)
 

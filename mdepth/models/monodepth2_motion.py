@@ -172,6 +172,17 @@ class PoseResNet(PoseNetwork):
         slots = max(2, len(self.offsets))
         self.decoder = PoseDecoder(self.encoder.channels[-1], views=1, slots=slots, width=width)
 
+    def begin_with(self, encoder: ResNet) -> None:
+        """Take over the weights of a ResNet that sees one image: its first convolution once for every image,
+        divided by their number, so that equal images look to it like one.
+
+        Source: released code, for ImageNet's weights.
+        """
+        state = dict(encoder.state_dict())
+        first = state["conv1.weight"]
+        state["conv1.weight"] = torch.cat([first / self.frames] * self.frames, dim=1)
+        self.encoder.load_state_dict(state)
+
     def numbers(self, views: Views) -> Float[Tensor, "B S 6"]:
         """Images in [0, 1] to the numbers of two slots, or of all neighbours where there are more."""
         return self.decoder([self.encoder((torch.cat(list(views), dim=1) - MEAN) / STD)[-1]])

@@ -19,7 +19,7 @@ class                  encoder, per size     enlarged by               behind th
 The first is Ronneberger, Fischer and Brox (MICCAI 2015), made for segmentation. The next two are the models 1
 and 2 of a course project, whose slides say little; the last is Alhashim and Wonka, "High quality monocular
 depth estimation via transfer learning" (2018). Whether encoders start from random weights or from others is
-not a matter of the network: ``recipes.transfer_weights`` loads them.
+not a matter of the network: ``recipes.transfer_weights`` and ``recipes.imagenet`` load them.
 
 Where the slides are silent we take the reading of ``data/reported/transfer.yaml``'s notes: widths, order of
 activation and norm and the way up of a public U-Net for depth that fits the slides closely (8,634,593

@@ -147,7 +147,8 @@ class Batches:
             batch["valid"] = batch["valid"] & lasers(indices, batch["valid"])
         if batch["image"].shape[-2:] != self.network.image_size:
             batch = resize(batch, *self.network.image_size)
-        return augment_sequences(batch, SequenceAugmentation(flip=s.flip, jitter=s.jitter), generator)
+        batch = augment_sequences(batch, SequenceAugmentation(flip=s.flip, jitter=s.jitter), generator)
+        return batch | {"automask": torch.full((s.batch,), step >= s.automask_from)}
 
 
 def lasers(indices: Tensor, valid: Bool[Tensor, "B 1 H W"]) -> Bool[Tensor, "B 1 H W"]:

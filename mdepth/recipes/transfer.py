@@ -19,13 +19,13 @@ from torch import nn
 from mdepth.losses import gradient_loss, l1_loss, ssim_loss
 from mdepth.models import DepthNetwork, build
 from mdepth.recipes import Outcome
+from mdepth.recipes.imagenet import load_imagenet
 from mdepth.recipes.parts import Chosen, Schedule, display, map_size, mean_depth
+from mdepth.recipes.taught import taught
 from mdepth.recipes.transfer_data import Batches, Sets, datasets, describe, fingerprint, real_sets
 from mdepth.recipes.transfer_measures import measured
 from mdepth.recipes.transfer_paper import CLAIMS, HYPERPARAMETERS
-from mdepth.recipes.transfer_pretext import taught
 from mdepth.recipes.transfer_settings import NYU, ROOMS, VARIANTS, Pretext, Settings, seeds, settings
-from mdepth.recipes.transfer_weights import load_imagenet
 from mdepth.shapes import Tensor
 from mdepth.train import fit, step_seed
 
@@ -100,7 +100,11 @@ def make(
             network.get_submodule("encoder"), "resnet34" if "resnet34" in settings.network else "densenet169"
         )
     elif settings.init != "random":
-        state, facts = taught(settings, progress=progress)
+        assert settings.pretext is not None
+        state, facts = taught(
+            settings.network, settings.init, settings.pretext,
+            precision=settings.precision, progress=progress,
+        )  # fmt: skip
         network.get_submodule("encoder").load_state_dict(state)
         return network, facts
     return network, {}

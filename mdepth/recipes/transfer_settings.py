@@ -10,28 +10,13 @@ from typing import Any, Literal
 
 from mdepth.recipes import Variant
 from mdepth.recipes.parts import KITCHEN, NYU_SETS
+from mdepth.recipes.taught import Pretext, Task
 
 __all__ = ["LABELS", "NYU", "ROOMS", "VARIANTS", "Pretext", "Settings", "seeds", "settings"]
 
 LABELS = (16, 50, 160, 500, 1600)
 """Numbers of labelled images at which networks are compared."""
-
-
-PRETEXTS: tuple[Literal["context", "shape", "names"], ...] = ("context", "shape", "names")
-"""What an encoder can learn here before it sees a depth."""
-
-
-@dataclass(frozen=True)
-class Pretext:
-    """What an encoder learns before it sees a depth: one training, shared by all runs that begin with it."""
-
-    steps: int = 4000
-    """Of 32 pictures or pairs."""
-    pictures: int = 4000
-    """Of single things, or a quarter as many of rooms, from which patches are cut."""
-    rate: float = 0.001
-    seed: int = 0
-    """Of the encoder's first weights and of the training; not the seed of the run that uses it."""
+PRETEXTS: tuple[Task, ...] = ("context", "shape", "names")
 
 
 @dataclass(frozen=True)

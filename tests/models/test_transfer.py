@@ -11,7 +11,8 @@ from mdepth.models import build, count_parameters, layer_sizes
 from mdepth.models.encoders import DenseNet, densenet169, resnet18, resnet34
 from mdepth.models.transfer import DenseDepth, ResNetUNet, UNet
 from mdepth.models.transfer_unpadded import UNet2015, UNet2015Depth, crop_to
-from mdepth.recipes.transfer_weights import load_imagenet, load_released, official
+from mdepth.recipes.imagenet import load_imagenet
+from mdepth.recipes.transfer_weights import load_released, official
 from mdepth.shapes import DataError
 
 SMALL = partial(DenseNet, 8, (1, 2, 1, 1), 16)

@@ -9,9 +9,9 @@ import torch
 from mdepth.datasets.worlds import load
 from mdepth.evaluate.trajectories import chain, straight_ahead
 from mdepth.models.monodepth2 import KITTI_UNIT
+from mdepth.recipes import monodepth2 as recipe
 from mdepth.recipes import monodepth2_data as data
 from mdepth.recipes import monodepth2_measures as measures
-from mdepth.recipes import monodepth2_run as recipe
 from mdepth.recipes.monodepth2_paper import CLAIMS, HYPERPARAMETERS
 from mdepth.recipes.monodepth2_settings import FULL, LAPTOP, QUICK, VARIANTS, Settings, settings
 

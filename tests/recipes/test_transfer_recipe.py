@@ -15,9 +15,9 @@ from mdepth.evaluate.cues import SAME_TRUTH
 from mdepth.models import build
 from mdepth.recipes import transfer
 from mdepth.recipes.parts import map_size
+from mdepth.recipes.taught import taught
 from mdepth.recipes.transfer import NYU, ROOMS, Batches, Pretext, Settings
 from mdepth.recipes.transfer_data import Sets, datasets, divided
-from mdepth.recipes.transfer_pretext import taught
 from mdepth.recipes.transfer_settings import FULL, LABELS, LAPTOP, UNET
 from mdepth.shapes import DataError
 from mdepth.train import step_generator
@@ -193,11 +193,12 @@ QUICK = Pretext(steps=3, pictures=16)
 @pytest.mark.parametrize("task", ["shape", "context", "names"])
 def test_an_encoder_is_taught_once_and_shared(task: str, own_cache: None, monkeypatch) -> None:
     settings = replace(ROOMS, init=task, pretext=QUICK, labels=4, precision="32-true")
-    state, facts = taught(settings, progress=False)
+    wanted = (settings.network, task, QUICK)
+    state, facts = taught(*wanted, precision="32-true", progress=False)
     assert {"accuracy", "chance", "seconds"} <= set(facts)
     assert ({"by_shape", "by_surface"} <= set(facts)) == (task != "context")
-    monkeypatch.setattr("mdepth.recipes.transfer_pretext._teach", None)  # a second teaching would fail
-    again, _ = taught(replace(settings, labels=16), progress=False)
+    monkeypatch.setattr("mdepth.recipes.taught._teach", None)  # a second teaching would fail
+    again, _ = taught(*wanted, progress=False)
     assert all(torch.equal(value, again[key]) for key, value in state.items())
     sets = datasets(replace(settings, test_size=2))
     networks = [transfer.make(settings, seed, sets.train, progress=False)[0] for seed in (0, 1)]
@@ -229,7 +230,7 @@ def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(tmp_path: Path,
     blocked.write_text("")
     monkeypatch.setenv("MDEPTH_CACHE", str(blocked))
     with pytest.raises(DataError, match="MDEPTH_CACHE"):
-        taught(replace(ROOMS, init="shape", pretext=QUICK), progress=False)
+        taught(ROOMS.network, "shape", QUICK, progress=False)
 
 
 def test_levels() -> None:

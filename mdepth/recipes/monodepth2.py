@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import Subset
 
 from mdepth.geometry import scale_translation, sigmoid_to_inverse_depth
 from mdepth.losses import l1_loss
@@ -30,11 +31,13 @@ from mdepth.models.monodepth2_motion import (
     SharedPose,
 )
 from mdepth.recipes import Outcome
+from mdepth.recipes.imagenet import load_imagenet
 from mdepth.recipes.monodepth2_data import OFFSETS, Batches, datasets, describe, fingerprint
 from mdepth.recipes.monodepth2_measures import measured
 from mdepth.recipes.monodepth2_paper import CLAIMS, HYPERPARAMETERS
 from mdepth.recipes.monodepth2_settings import KITTI, ROADS, VARIANTS, Settings, seeds, settings
 from mdepth.recipes.parts import Schedule, display
+from mdepth.recipes.taught import taught
 from mdepth.reprojection import image_pyramid, reprojection_loss
 from mdepth.shapes import Tensor
 from mdepth.train import fit, step_seed
@@ -61,13 +64,14 @@ def loss(network: nn.Module, batch: dict[str, Tensor], *, settings: Settings, un
         sources.append(batch["image_right"][:, None])
         inverse = torch.full_like(batch["image"][:, 0, 0, 0], 1 / unit)
         T.append(scale_translation(batch["T_right_left"], inverse)[:, None])
+    how = settings.loss if batch["automask"].all() else replace(settings.loss, automask=False)
     return reprojection_loss(
         prediction.sigmoids,
         image_pyramid(batch["image"], len(prediction.sigmoids)),
         torch.cat(sources, dim=1),
         batch["K"],
         torch.cat(T, dim=1),
-        settings.loss,
+        how,
         masks=prediction.masks,
         scaled_by_depth=neighbours.shape[1] if settings.pose == "cnn" else 0,
     )
@@ -84,7 +88,7 @@ NEAREST = 0.1
 """Metres: nothing is nearer to a camera; where depth is unknown it is stored as 0."""
 
 
-def make(settings: Settings, seed: int) -> tuple[DepthAndPose, dict[str, Any]]:
+def make(settings: Settings, seed: int, *, progress: bool = True) -> tuple[DepthAndPose, dict[str, Any]]:
     """Both networks with the first weights of a seed, their encoders with what they knew before, and what is
     known of that.
     """
@@ -96,8 +100,32 @@ def make(settings: Settings, seed: int) -> tuple[DepthAndPose, dict[str, Any]]:
         pose = _pose(settings, depth) if settings.teacher in ("video", "both") else None
         channels = depth.encoder.channels
         mask = DepthDecoder(channels, depth.widths, outputs=len(OFFSETS)) if settings.mask else None
-    both = DepthAndPose(depth, pose, mask).to(memory_format=torch.channels_last)
-    return both, {}
+    if pose is not None:
+        answer = pose.answer if isinstance(pose, PoseCNN) else pose.get_submodule("decoder.answer")
+        with torch.no_grad():
+            for values in answer.parameters():
+                values.mul_(settings.still)
+    both = DepthAndPose(depth, pose, mask)
+    facts = _teach(both, settings, progress=progress) if settings.init != "random" else {}
+    return both.to(memory_format=torch.channels_last), facts
+
+
+def _teach(both: DepthAndPose, settings: Settings, *, progress: bool) -> dict[str, Any]:
+    """Let the encoders begin with what others have learnt; what is known of that."""
+    encoder, facts = both.depth.encoder, dict[str, Any]()
+    if settings.init == "imagenet":
+        load_imagenet(encoder, settings.network.split("-")[1])
+    else:
+        assert settings.pretext is not None
+        state, facts = taught(TEACHER, "shape", settings.pretext, progress=progress)
+        encoder.load_state_dict(state)
+    if isinstance(both.pose, PoseResNet):
+        both.pose.begin_with(encoder)
+    return facts
+
+
+TEACHER = "transfer-resnet18-rooms"
+"""The U-Net whose encoder is that of our small networks."""
 
 
 def _pose(settings: Settings, depth: Monodepth2) -> PoseNetwork:
@@ -116,13 +144,13 @@ def run(
 ) -> Outcome:
     """Train, measure (:mod:`~mdepth.recipes.monodepth2_measures`), and of the first seed keep some maps."""
     sets = datasets(settings, progress=progress)
-    both, facts = make(settings, seed)
+    both, facts = make(settings, seed, progress=progress)
     unit = both.depth.unit
     history = fit(
         both,
         Batches(sets.train, both.depth, settings),
         partial(loss, settings=settings, unit=unit),
-        torch.optim.Adam(both.parameters(), lr=settings.rate, fused=True),
+        torch.optim.Adam(groups(both, settings), fused=True),
         settings.steps,
         seed=seed,
         folder=folder,
@@ -141,8 +169,18 @@ def run(
     outcome = Outcome(measured(both, settings, sets), history, data, both.depth, extra=extra)
     if real or seed > 0:
         return outcome
-    prediction, ids = display(both.depth, sets.test, SHOWN)
+    some = sorted({index % len(sets.test) for index in SHOWN})
+    prediction, ids = display(both.depth, Subset(sets.test, some), len(some))
     return replace(outcome, samples={"prediction": prediction}, sample_ids=ids)
+
+
+def groups(both: DepthAndPose, settings: Settings) -> list[dict[str, Any]]:
+    """The parameters with their rates: the pose network has one of its own."""
+    rest = [values for name, values in both.named_parameters() if not name.startswith("pose.")]
+    found = [{"params": rest, "lr": settings.rate}]
+    if both.pose is None:
+        return found
+    return [*found, {"params": list(both.pose.parameters()), "lr": settings.pose_rate}]
 
 
 def schedule(settings: Settings) -> Callable[[int], float]:
@@ -154,8 +192,10 @@ def schedule(settings: Settings) -> Callable[[int], float]:
     return lambda step: 1.0 if 4 * step < 3 * settings.steps else 0.1
 
 
-SHOWN = 4
-"""Test images whose predictions the record of the first seed keeps."""
+SHOWN = (60, 80, 113, 121)
+"""Test streets whose predictions the record of the first seed keeps: a sign and a car ahead; much that is
+hidden from a neighbour; a bus ahead, as fast as the camera; a quiet one.
+"""
 
 
 def level(settings: Settings) -> str:
