@@ -1,5 +1,6 @@
 """The checkers: right answers are right, and every mistake that they know is recognised as itself."""
 
+import itertools
 import math
 import re
 from pathlib import Path
@@ -70,6 +71,8 @@ def test_hints_tell_mistakes_apart(name: str) -> None:
         ("transfer.arguments", (0.25, 0.2, 0)),
         ("transfer.pooled", (0.6, 0.6708)),
         ("transfer.channels", (5 / 12, 5 / 14)),
+        ("monodepth2.samplers", (2, 0 * 192 / 191 - 0.5, 0, 191 * 192 / 191 - 0.5 - 191)),
+        ("monodepth2.metres", (5.4, 1.2, 10.8, 36)),
     ],
 )
 def test_answers_worked_out_by_hand(name: str, answer) -> None:
@@ -130,7 +133,32 @@ def test_functions_worked_out_by_hand() -> None:
         frames = range(len(scenes))
         return [i for i in frames if scenes[i] in known], [i for i in frames if scenes[i] not in known]
 
+    def warp(depth, K, T):
+        pixels = torch.empty(len(K), 2, *depth.shape[2:])
+        for b, v, u in itertools.product(*map(range, (len(K), *depth.shape[2:]))):
+            x = (u - K[b, 0, 2]) / K[b, 0, 0] * depth[b, 0, v, u]
+            y = (v - K[b, 1, 2]) / K[b, 1, 1] * depth[b, 0, v, u]
+            X = T[b] @ torch.stack((x, y, depth[b, 0, v, u], torch.ones(())))
+            pixels[b, 0, v, u] = K[b, 0, 0] * X[0] / X[2] + K[b, 0, 2]
+            pixels[b, 1, v, u] = K[b, 1, 1] * X[1] / X[2] + K[b, 1, 2]
+        return pixels
+
+    def bilinear(image, u, v):
+        u, v = min(max(u, 0), image.shape[1] - 1), min(max(v, 0), image.shape[0] - 1)
+        near = {(x, y): (1 - abs(x - u)) * (1 - abs(y - v)) for x in range(5) for y in range(5)}
+        return sum(image[y, x] * w for (x, y), w in near.items() if abs(x - u) < 1 and abs(y - v) < 1)
+
+    def least(warped, still):
+        loss, mask = torch.empty_like(warped[:, 0]), torch.empty_like(warped[:, 0])
+        for b, v, u in itertools.product(*map(range, loss.shape)):
+            moved, unmoved = warped[b, :, v, u].tolist(), still[b, :, v, u].tolist()
+            loss[b, v, u], mask[b, v, u] = min(moved + unmoved), min(moved) < min(unmoved)
+        return loss, mask.bool()
+
     answers = {
+        "monodepth2.warp": warp,
+        "monodepth2.bilinear": bilinear,
+        "monodepth2.least": least,
         "transfer.reciprocal": lambda depth: [min(100, max(1, 10 / z)) for z in depth.tolist()],
         "transfer.slopes": slopes,
         "transfer.split": split,
@@ -179,6 +207,121 @@ def test_scenes_are_split_as_the_recipe_splits_them() -> None:
     scenes = [f"room {index // 4}" for index in range(40)]
     settings = Settings("unet-rooms", "rooms", labels=10, frames=4, split="scene")
     assert exercises.everything()["transfer.split"].right(scenes, 0.7) == divided(40, settings)
+
+
+def test_a_function_may_spoil_what_it_is_given() -> None:
+    def in_place(depth, K, T):
+        K[:, :2] *= 2
+        return depth.mul_(0).expand(-1, 2, -1, -1)
+
+    assert not check("monodepth2.warp", in_place).right
+    assert check("monodepth2.warp", exercises.everything()["monodepth2.warp"].right).right
+
+
+def test_a_pixel_that_does_not_exist_is_answered_with_a_hint() -> None:
+    def without_a_border(image, u, v):
+        a, b = u % 1, v % 1
+        rows = image[int(v)] * (1 - b) + image[int(v) + 1] * b
+        return rows[int(u)] * (1 - a) + rows[int(u) + 1] * a
+
+    assert "pixel that does not exist" in str(check("monodepth2.bilinear", without_a_border))
+
+
+def test_the_samplers_may_be_measured() -> None:
+    from mdepth.exercises.monodepth2_sampling import samplers
+
+    u = torch.tensor([1.0, 95.5, 190.0])
+    ramp, asked = torch.arange(192.0).expand(1, 1, 2, 192), torch.stack((u, torch.zeros(3)))[None, :, None]
+    off = [sampler(ramp, asked).flatten() - u for sampler in samplers()]
+    which = 1 + max(range(3), key=lambda number: off[number].abs().max().item())
+    assert [bool(one.abs().max() < 1e-3) for one in off] == [True, False, True]
+    assert check("monodepth2.samplers", (which, *off[which - 1].tolist())).right
+    hidden = samplers()[1](ramp, asked * torch.tensor([0.0, 1.0, 191 / 190])).flatten()
+    assert hidden[0] == 0
+    assert "number" in str(check("monodepth2.samplers", (samplers()[1], -0.5, 0, 0.5)))
+    assert "four numbers" in str(check("monodepth2.samplers", 2))
+
+
+def test_units_of_the_stereo_pair_are_those_of_the_protocol() -> None:
+    from mdepth.evaluate import get_protocol
+    from mdepth.geometry import depth_to_disparity
+
+    factor = get_protocol("monodepth2-kitti-stereo").factor
+    pixels = depth_to_disparity(torch.tensor(2 * factor), focal=720.0, baseline=0.54)
+    assert check("monodepth2.metres", (factor, 0.12 / 0.1, 2 * factor, pixels.item())).right
+    in_units = depth_to_disparity(torch.tensor(2.0), focal=720.0, baseline=0.1)
+    assert in_units.item() == pytest.approx(pixels.item())
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda warped, still: None, "returns nothing"),
+        (lambda warped, still: (warped.amin(1), None), "returns nothing"),
+        (lambda warped, still: (torch.rand(2), torch.rand(2)), "leave out the noise"),
+        (lambda warped, still: warped.mean(), "not by one of the usual mistakes"),
+        (lambda warped: warped, "positional argument"),
+    ],
+)
+def test_other_answers_about_the_minimum(answer, hint: str) -> None:
+    assert hint in str(check("monodepth2.least", answer))
+
+
+COLUMNS = torch.arange(80.0)
+TEXTURE = torch.rand(3, 32, 80, generator=torch.Generator().manual_seed(7))
+
+
+def views(pattern, rows: int = 27) -> tuple:
+    """Target, previous and next image of a wall with a pattern above and texture below."""
+    wall = TEXTURE.clone()
+    wall[:, :rows] = torch.as_tensor(pattern)
+    return wall[..., 8:72], wall[..., :64], wall[..., 16:]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        0.5 + 0.4 * torch.sin(COLUMNS * math.tau / 8),
+        0.5 + 0.4 * torch.sin(COLUMNS * math.tau / 4),
+        COLUMNS % 2,
+        COLUMNS // 4 % 2,
+        TEXTURE[:, :27, :8].repeat(1, 1, 10),
+    ],
+)
+def test_a_pattern_that_repeats_after_a_step_fools_the_mask(pattern) -> None:
+    target, before, after = views(pattern)
+    assert check("monodepth2.broken_mask", (target, before, after)).right
+    assert check(
+        "monodepth2.broken_mask", [image.double().numpy() for image in (target, before, after)]
+    ).right
+    assert "changed places" in str(check("monodepth2.broken_mask", (target, after, before)))
+    assert "are not the target" in str(check("monodepth2.broken_mask", (target, 0.5 * before, after)))
+
+
+@pytest.mark.parametrize(
+    ("scene", "hint"),
+    [
+        (views(0.5), "rightly"),
+        (views(0.5, rows=16), "rightly"),
+        (views(0.5 + 0.002 * torch.sin(COLUMNS * math.tau / 8)), "rightly"),
+        (views(0.5, rows=4), "the mask works"),
+        (views(COLUMNS // 4 % 2, rows=16), "let more of the wall repeat"),
+        (views(COLUMNS // 4 % 2, rows=32), "the three images are the same"),
+        (views(math.nan), "between 0 and 1"),
+        ((TEXTURE,) * 3, "three images of shape"),
+        (TEXTURE, "three images of shape"),
+    ],
+)
+def test_scenes_that_do_not_fool_the_mask(scene, hint: str) -> None:
+    assert hint in str(check("monodepth2.broken_mask", scene))
+
+
+def test_a_scene_is_judged_without_a_trace() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    check("monodepth2.broken_mask", views(COLUMNS % 2))
+    assert torch.equal(torch.rand(2), expected)
 
 
 @pytest.mark.parametrize("answer", [None, (None, None), (2.0, None), [None]])

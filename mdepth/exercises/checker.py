@@ -1,6 +1,7 @@
 """What an exercise is, and how an answer is judged: against the right one, then against mistakes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 
 from mdepth.shapes import Tensor
 
-__all__ = ["Exercise", "Verdict", "as_depth", "judge", "maps"]
+__all__ = ["Exercise", "Verdict", "as_depth", "judge", "maps", "numbers"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Exercise:
     """One exercise: its right answer, what typical mistakes give, and what to say then.
 
     Without ``inputs`` answers are numbers or tuples of numbers, in which ``None`` matches anything; with them
-    answers are functions, and ``right`` and the mistakes are the functions to compare with.
+    answers are functions, and ``right`` and the mistakes are the functions to compare with. ``examine`` comes
+    before either: it makes of an answer of any kind the number, the tuple or the function that is compared.
     """
 
     right: Any
@@ -35,6 +37,7 @@ class Exercise:
     says: str
     inputs: Sequence[tuple] = ()
     tolerance: int | float = 1e-3
+    examine: Callable[[Any], Any] = lambda answer: answer
 
 
 def judge(exercise: Exercise, answer: Any) -> Verdict:
@@ -62,16 +65,22 @@ def _evaluate(exercise: Exercise, answer: Any) -> list[float | None]:
     if not exercise.inputs:
         if callable(answer):
             raise TypeError("this exercise asks for a number, not for a function")
-        return _numbers(answer)
+        return numbers(exercise.examine(answer))
     if not callable(answer):
         raise TypeError("this exercise asks for a function; give its name without calling it")
-    return [number for arguments in exercise.inputs for number in _numbers(answer(*arguments))]
+    function, inputs = exercise.examine(answer), deepcopy(exercise.inputs)  # which it may change in place
+    return [number for arguments in inputs for number in numbers(function(*arguments))]
 
 
-def _numbers(values: Any) -> list[float | None]:
-    """All numbers of a number, a tensor or an array, or of a tuple of such, in their order."""
+def numbers(values: Any) -> list[float | None]:
+    """All numbers of a number, a tensor or an array, or of a tuple of such, in their order.
+
+    Example:
+        >>> numbers((torch.tensor([1.0, 2.0]), 3))
+        [1.0, 2.0, 3.0]
+    """
     if isinstance(values, tuple | list):
-        return [number for part in values for number in _numbers(part)]
+        return [number for part in values for number in numbers(part)]
     if hasattr(values, "flatten"):  # a tensor or an array
         return [float(value) for value in values.flatten().tolist()]
     return [None if values is None else float(values)]

@@ -205,5 +205,8 @@ class Monodepth2(DepthNetwork):
 
 ROADS: dict[str, Any] = {
     "input_size": (64, 192), "encoder": partial(RESNET18, width=24), "widths": (8, 16, 24, 48, 96),
+    "unit": KITTI_UNIT,
 }  # fmt: skip
-"""The network for the synthetic roads: ResNet-18 with 24 channels where it has 64."""
+"""The network for the synthetic roads: ResNet-18 with 24 channels where it has 64. The one that comes with
+the library learnt from stereo pairs and answers in metres; for training from video say ``unit=None``.
+"""

@@ -41,10 +41,13 @@ MEASURED = 0.05
 
 @dataclass(frozen=True)
 class Sets:
-    """What a run trains on, with neighbours, and the images with depth that it is tested on."""
+    """What a run trains on, with neighbours; what it is tested on: images with depth, or the rest of a video;
+    and images with depth whose means are the baselines, none for a video.
+    """
 
     train: Any
     test: Any
+    known: Any
 
 
 def describe(settings: Settings) -> dict[str, Any]:
@@ -71,12 +74,18 @@ def datasets(settings: Settings, *, progress: bool = False) -> Sets:
     if settings.data == "roads":
         streets, unseen = (load(world, progress=progress) for world in worlds(settings))
         middle = range(1, len(unseen), unseen.world.frames)  # the frames that have neighbours
-        return Sets(WithNeighbours(streets, OFFSETS), Chosen(unseen, middle))
-    video, test = real_sets(settings)
-    train = WithNeighbours(video, OFFSETS)
+        train = WithNeighbours(streets, OFFSETS)
+        return Sets(train, Chosen(unseen, middle), train)
+    video, *rest = real_sets(settings)
+    train, size = WithNeighbours(video, OFFSETS), _size(settings)
     if settings.data == "kitti":
-        return Sets(train, test)
-    return Sets(InMemory(train, range(len(train)), _size(settings)), test)
+        return Sets(train, *rest)
+    if settings.data == "odometry06":  # the first part of the video, and the end of it
+        learnt, last = round(0.6 * len(train)), round(0.6 * len(train)) + 2
+        return Sets(
+            InMemory(train, range(learnt), size), InMemory(video, range(last, len(video)), size), None
+        )
+    return Sets(InMemory(train, range(len(train)), size), *rest)
 
 
 def _size(settings: Settings) -> tuple[int, int]:
@@ -88,29 +97,37 @@ DRIVE = "2011_09_26_drive_0002_sync"
 """Four of Eigen's test frames are in it."""
 
 
-def real_sets(settings: Settings) -> tuple[DepthDataset, DepthDataset]:
-    """The video that is learnt from and the images with depth that it is tested on, as they lie in the folder
-    that ``MDEPTH_DATA`` names. What was not downloaded is left out and counted.
+def real_sets(settings: Settings) -> tuple[DepthDataset, ...]:
+    """The video that is learnt from, the images with depth that it is tested on, and those of the training
+    set whose means are the baselines, as they lie in the folder that ``MDEPTH_DATA`` names; of an odometry
+    sequence the video alone. What was not downloaded is left out and counted.
 
     Raises:
         DataError: a part is not there; says where to get it.
     """
     inventory = check.find(data_root())
     if settings.data == "odometry06":
-        video = kitti.Odometry(_sequence(inventory))
-        return video, video
+        return (kitti.Odometry(_sequence(inventory)),)
     raw = inventory.path("kitti/raw")
+    listed = kitti.read_split(split_file(inventory, "eigen/test_files.txt"))
     if settings.data == "drive":
-        known = [kitti.Raw(raw, depth=depth) for depth in (None, "velodyne")]
-        frames, measured = ([each for each in one.frames if each.drive == DRIVE] for one in known)
-        return kitti.Raw(raw, frames, depth=None, stereo=True), kitti.Raw(raw, measured, vel_depth=True)
-    train, test = (
-        kitti.read_split(split_file(inventory, name))
-        for name in ("eigen_zhou/train_files.txt", "eigen/test_files.txt")
-    )
+        video, measured = (
+            [each for each in kitti.Raw(raw, depth=depth).frames if each.drive == DRIVE]
+            for depth in (None, "velodyne")
+        )
+        of_eigen = {(each.drive, each.frame) for each in listed}
+        parts = [
+            [each for each in measured if ((each.drive, each.frame) in of_eigen) == among]
+            for among in (True, False)
+        ]
+        return kitti.Raw(raw, video, depth=None, stereo=True), *(
+            kitti.Raw(raw, part, vel_depth=True) for part in parts
+        )
+    train, size = kitti.read_split(split_file(inventory, "eigen_zhou/train_files.txt")), _size(settings)
     return (
-        kitti.Raw(raw, train, depth=None, stereo=True, size=_size(settings), missing="skip"),
-        kitti.Raw(raw, test, vel_depth=True, missing="skip"),
+        kitti.Raw(raw, train, depth=None, stereo=True, size=size, missing="skip"),
+        kitti.Raw(raw, listed, vel_depth=True, missing="skip"),
+        kitti.Raw(raw, train, missing="skip"),
     )
 
 

@@ -23,7 +23,7 @@ from mdepth.models.monodepth2 import Monodepth2
 from mdepth.models.monodepth2_motion import DepthAndPose
 from mdepth.recipes.monodepth2_data import Sets, drives
 from mdepth.recipes.monodepth2_settings import Settings
-from mdepth.recipes.parts import answers, score, scores_of, step_table, thinned
+from mdepth.recipes.parts import answers, score, scores_of, step_table, take, thinned
 from mdepth.shapes import Bool, Depth, Float, Tensor, Valid
 
 __all__ = ["HOLE", "PRINTED", "measured", "path_errors", "region_errors"]
@@ -37,8 +37,11 @@ HOLE = 2.0
 def measured(both: DepthAndPose, settings: Settings, sets: Sets) -> dict[str, dict[str, Any]]:
     """All tables of a run, by name."""
     network = both.depth
-    metrics = score(network, sets.train, sets.test, settings.protocols, metrics=PRINTED)
-    metrics = {key: thinned(table) if "@" in key else table for key, table in metrics.items()}
+    if sets.known is None:  # a video has a path and no depth
+        frames = take(sets.test, range(len(sets.test)))
+        return {"path": path(both, {f"odometry/{sets.test[0]['scene']}": frames}, sets.train)}
+    metrics = score(network, sets.known, sets.test, settings.protocols, metrics=PRINTED)
+    metrics = {key: _short(table) for key, table in metrics.items()}
     first = get_protocol(settings.protocols[0])
     metrics |= variations(network, sets.test, first.name)
     if settings.data != "roads":
@@ -48,8 +51,24 @@ def measured(both: DepthAndPose, settings: Settings, sets: Sets) -> dict[str, di
     masks = regions(sets.test.dataset, sets.test.indices)
     metrics |= region_errors(prediction, target, valid, masks, ids)
     if both.pose is not None and both.pose.frames == 2:
-        metrics["path"] = path(both, settings, sets)
+        driven = load(drives(settings))
+        length = driven.world.frames
+        sequences = {
+            f"roads/drive/{number:02d}": driven.batch(range(number * length, (number + 1) * length))
+            for number in range(driven.world.scenes)
+        }
+        metrics["path"] = path(both, sequences, sets.train)
     return metrics
+
+
+def _short(table: dict[str, Any]) -> dict[str, Any]:
+    """Scores of which only AbsRel is kept image by image, to four digits."""
+    table = thinned(table)
+    return table | {
+        "per_image": {
+            name: [round(each, 4) for each in values] for name, values in table["per_image"].items()
+        }
+    }
 
 
 def variations(network: Monodepth2, test: Any, name: str) -> dict[str, dict[str, Any]]:
@@ -59,12 +78,12 @@ def variations(network: Monodepth2, test: Any, name: str) -> dict[str, dict[str,
     protocol = get_protocol(name)
     flipped = replace(protocol, name=f"{name}@pp", flip="ramp")
     found = evaluate(network.predict, test, [protocol, flipped], metrics=PRINTED)
-    tables = {f"{name}@pp": thinned(found[f"{name}@pp"].to_dict())}
+    tables = {f"{name}@pp": _short(found[f"{name}@pp"].to_dict())}
     if protocol.alignment != "none":
         scale = single_scale(found[name].factors)
         single = scale.protocol(protocol)
         scores = evaluate(network.predict, test, single, metrics=PRINTED)[single.name]
-        tables[f"{name}@single"] = thinned(scores.to_dict())
+        tables[f"{name}@single"] = _short(scores.to_dict())
         tables[f"{name}@single"]["mean"] |= {"sigma_scale": scale.sigma, "factor": scale.factor}
     return tables
 
@@ -100,25 +119,23 @@ def _mean(values: Float[Tensor, "B 1 H W"], mask: Bool[Tensor, "B 1 H W"]) -> Fl
     return torch.where(inside, values.flatten(1).double(), 0.0).sum(dim=1) / inside.sum(dim=1)
 
 
-def path(both: DepthAndPose, settings: Settings, sets: Sets) -> dict[str, Any]:
-    """Errors of the driven path on longer sequences, per sequence: of the pose network, of standing still, of
-    driving straight ahead, and of the mean motion of the training set, whatever the images show.
+def path(both: DepthAndPose, sequences: Mapping[str, Mapping[str, Any]], train: Any) -> dict[str, Any]:
+    """Errors of the driven path, per sequence of frames with poses: of the pose network, of standing still,
+    of driving straight ahead, and of the mean motion of the training set, whatever the images show.
     """
-    data = load(drives(settings))
-    known = sets.train.batch(range(len(sets.train)))["T_neighbour_target"][:, -1]
-    usual, found = mean_motion(known, data.world.frames - 1), dict[str, list[float]]()
-    for number in range(data.world.scenes):
-        frames = data.batch(range(number * data.world.frames, (number + 1) * data.world.frames))
+    known = take(train, range(len(train)))["T_neighbour_target"][:, -1]
+    found = dict[str, list[float]]()
+    for frames in sequences.values():
         steps = len(frames["image"]) - 1
         rivals = {
             "network": both.between(frames["image"][:-1], frames["image"][1:]),
-            "standing": standing(steps), "straight": straight_ahead(steps), "mean-motion": usual,
+            "standing": standing(steps), "straight": straight_ahead(steps),
+            "mean-motion": mean_motion(known, steps),
         }  # fmt: skip
         for name, motions in rivals.items():
             for kind, error in path_errors(motions, frames["T_world_camera"]).items():
                 found.setdefault(f"{name}-{kind}", []).append(error)
-    ids = [f"roads/drive/{number:02d}" for number in range(data.world.scenes)]
-    return scores_of({name: torch.tensor(errors) for name, errors in found.items()}, ids, 0)
+    return scores_of({name: torch.tensor(errors) for name, errors in found.items()}, list(sequences), 0)
 
 
 def path_errors(motions: Float[Tensor, "N 4 4"], poses: Float[Tensor, "M 4 4"]) -> dict[str, float]:

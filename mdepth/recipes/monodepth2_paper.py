@@ -1,5 +1,6 @@
 """What Godard et al. 2019 claim and how they trained: claims with their rule, numbers beside ours."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mdepth.recipes import Claim, HyperParameter
@@ -202,17 +203,29 @@ CLAIMS = [
 
 SAME = "the same"
 MINUTES = "a run takes some minutes on one core"
+AHEAD = "the motion has to point forward before anything else makes sense"
+TRAINED = "our network of the roads"
+TOLD, STILL = ("stereo", "both", "depth", "lidar"), ("stereo", "depth", "lidar", "drive")
+""""Told" are those to whom something says how long a metre is; "still" those without a pose network."""
 
 
 def _row(
-    name: str, paper: str, place: str, usual: str, paper_sized: str = SAME, why: str = "", **others: str
+    name: str,
+    paper: str,
+    place: str,
+    usual: str,
+    paper_sized: str = SAME,
+    why: str = "",
+    exceptions: Mapping[str, str] | None = None,
+    **others: str,
 ) -> HyperParameter:
     """A row that has one value for the small networks and one for those of the paper's size; ``others`` says
-    which variants, by a part of their name between hyphens, have another one.
+    which small ones, by a part of their name between hyphens, have another one, ``exceptions`` which large.
     """
     here = dict.fromkeys(LAPTOP, usual) | dict.fromkeys(FULL, paper_sized)
-    here |= {v: value for word, value in others.items() for v in here if word in v.split("-")}
-    return HyperParameter(name, paper, place, here, why)
+    for variants, changes in ((LAPTOP, others), (FULL, exceptions or {})):
+        here |= {v: value for word, value in changes.items() for v in variants if word in v.split("-")}
+    return HyperParameter(name, paper, place, here, why)  # fmt: skip
 
 
 HYPERPARAMETERS = [
@@ -225,27 +238,50 @@ HYPERPARAMETERS = [
         why="as wide as the encoder",
     ),
     _row(
-        "encoders start from", "ImageNet", "text 4", "random (He)", "ImageNet",
-        shape="having learnt to name shapes", random="random (He)",
+        "begins with", "encoders from ImageNet", "text 4", "random (He)", "encoders from ImageNet",
+        shape="encoders that learnt to name shapes", drive=TRAINED, odometry06=TRAINED,
+        exceptions={"random": "random (He)"},
         why="those weights are not part of this repository; and here we know what was learnt before",
     ),
     _row(
-        "depth at the first step", "0.2 units", "code", "3 units",
-        why="from 0.2 a point moves by the width of the small image, and training may end in a constant",
+        "depth at the first step", "0.2 units", "code", "0.3 units", **dict.fromkeys(TOLD, "3 units"),
+        why="with a right eye or with labels, a unit is 5.4 m, and 0.2 of them are no street",
+    ),
+    _row(
+        "first answers of the pose network", "as they come", "code", "a tenth of that", why=AHEAD,
+        **dict.fromkeys(STILL, "none"), exceptions={"stereo": "none"},
+    ),
+    _row(
+        "automask from", "the first step", "code", "step 301", why=AHEAD,
+        **dict.fromkeys(("stereo", "drive"), SAME), odometry06="step 101",
+        **dict.fromkeys(("baseline", "noautomask", "mask", "depth", "lidar"), "never"),
+        exceptions={"baseline": "never"},
     ),
     _row("optimiser", "Adam", "text 4", SAME),
-    _row("rate", "0.0001", "text 4", "0.001", why="so few steps want larger ones"),
+    _row(
+        "rate of the depth network", "0.0001", "text 4", "0.0005", **dict.fromkeys(TOLD, "0.001"),
+        drive="0.0001", odometry06="0.0001", why="so few steps want larger ones",
+    ),
+    _row(
+        "rate of the pose network", "0.0001", "text 4", "0.001", why=AHEAD, **dict.fromkeys(STILL, "none"),
+        exceptions={"stereo": "none"},
+    ),
     _row(
         "schedule", "a tenth for the last 5 of 20 epochs", "text 4", "50 steps up, half a cosine down",
         "a tenth for the last quarter", why="few steps have to end calmly",
     ),
-    _row("batch", "12", "text 4", "8", why=MINUTES),
-    _row("steps", "20 epochs of 3,317", "text 4; code", "1,500", "66,340", why=MINUTES),
+    _row("batch", "12", "text 4", "8", drive="4", odometry06="4", why=MINUTES),
+    _row(
+        "steps", "20 epochs of 3,317", "text 4; code", "1,200", "66,340", drive="300", odometry06="600",
+        why=MINUTES,
+    ),
     _row(
         "what it learns from", "39,810 triplets", "text 4", "1,000 streets, three frames each",
         why="rendering and a run take minutes", stereo="1,000 stereo pairs",
         both="1,000 streets, with a right eye", depth="1,000 images with depth at every pixel",
         lidar="1,000 images with depth at a twentieth of the pixels",
+        drive="eight stereo pairs of KITTI", odometry06="31 frames of KITTI",
+        exceptions={"stereo": "39,810 stereo pairs", "both": "39,810 triplets, with a right eye"},
     ),
     _row("smoothness", "0.001", "text 4", SAME, depth="none", lidar="none"),
     _row("mirror image", "0.5", "text 4", SAME),

@@ -38,9 +38,9 @@ class Settings:
     """Text 3.2; Table 2 switches its parts off."""
     mask: bool = False
     """A predictive mask takes the place of the automask (Table 2, "Zhou's mask")."""
-    init: Literal["random", "shape", "imagenet"] = "random"
+    init: Literal["random", "shape", "imagenet", "roads"] = "random"
     """What both encoders knew before. Text: ImageNet's names; where nothing may be downloaded, the names of
-    things by their shape.
+    things by their shape. ``roads`` goes on with the depth network that comes with the library.
     """
     pretext: Pretext | None = None
     """How they learnt that; for ``shape`` only."""
@@ -94,6 +94,8 @@ class Settings:
 
 ROADS = Settings(precision="bf16-mixed", automask_from=300)
 METRIC = replace(ROADS, protocols=("worlds-median", "worlds"), start=3.0, rate=0.001)
+TUNED = replace(METRIC, init="roads", steps=300, batch=4, rate=1e-4, automask_from=0)
+"""A little more training, of the network that comes with the library."""
 NOTHING = Reprojection(minimum=False, automask=False, full_resolution=False)
 """The paper's baseline."""
 PAPER: dict[str, Any] = {
@@ -121,6 +123,8 @@ LAPTOP: dict[str, Settings] = {
     "all-roads": replace(ROADS, shown="all"),
     "shape-roads": replace(ROADS, init="shape", pretext=Pretext()),
     "small-roads": replace(ROADS, network="monodepth2-resnet18-40x120-roads"),
+    "stereo-drive": replace(TUNED, data="drive", teacher="stereo", protocols=("monodepth-kitti",)),
+    "full-odometry06": replace(TUNED, data="odometry06", start=0.3, steps=600, automask_from=100),
 }
 FULL: dict[str, Settings] = {
     "full-kitti": KITTI,
@@ -150,9 +154,14 @@ WORDS = {
     "small": "40 x 120 pixels",
     "roads": "synthetic roads",
     "kitti": "KITTI",
+    "drive": "ten real stereo pairs (KITTI, drive 0002)",
+    "odometry06": "31 real frames (KITTI, odometry 06)",
 }
 """Words of a variant's name -> what they say."""
-NEEDS = {"kitti": ("kitti/raw", "splits")}
+NEEDS = {
+    "kitti": ("kitti/raw", "splits/kitti"), "drive": ("kitti/raw", "splits/kitti"),
+    "odometry06": ("kitti/odometry:06",),
+}  # fmt: skip
 
 
 def _variant(name: str) -> Variant:
@@ -195,6 +204,6 @@ def seeds(variant: str, profile: str) -> tuple[int, ...]:
     """Of the reference records: five for what the chapter rests on, three for what a claim is about; else
     one.
     """
-    if profile != "laptop" or variant in UNCLAIMED:
+    if profile != "laptop" or variant in UNCLAIMED or VARIANTS[variant].realdata:
         return ONE
     return FIVE if variant in HEADLINES else THREE

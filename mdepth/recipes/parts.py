@@ -80,7 +80,10 @@ def take(dataset: Any, indices: Sequence[int]) -> dict[str, Any]:
     return dataset.batch(indices) if hasattr(dataset, "batch") else collate([dataset[i] for i in indices])
 
 
-KEPT = ("image", "depth", "valid", "K", "neighbours", "image_right", "T_right_left", "T_world_camera")
+KEPT = (
+    "image", "depth", "valid", "K", "neighbours", "T_neighbour_target", "image_right", "T_right_left",
+    "T_world_camera",
+)  # fmt: skip
 """What :class:`InMemory` keeps of a sample, where it is there."""
 
 

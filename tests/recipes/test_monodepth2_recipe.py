@@ -8,6 +8,7 @@ import torch
 
 from mdepth.datasets.worlds import load
 from mdepth.evaluate.trajectories import chain, straight_ahead
+from mdepth.models import build
 from mdepth.models.monodepth2 import KITTI_UNIT
 from mdepth.recipes import monodepth2 as recipe
 from mdepth.recipes import monodepth2_data as data
@@ -106,6 +107,79 @@ def test_log_error_is_zero_for_the_truth(sets: data.Sets) -> None:
         sigmoid = (KITTI_UNIT / (factor * batch["depth"].clamp(min=0.1)) - 0.01) / 9.99
         error = recipe.log_error(sigmoid.clamp(0, 1), batch, KITTI_UNIT).item()
         assert error == pytest.approx(math.log(factor), abs=1e-4)
+
+
+def test_the_automask_waits_until_its_step(sets: data.Sets, monkeypatch) -> None:
+    chosen = replace(short("full-roads"), automask_from=2)
+    both, _ = recipe.make(chosen, 0)
+    batches, asked = data.Batches(sets.train, both.depth, chosen), []
+    real = recipe.reprojection_loss
+
+    def noted(*parts, **rest):
+        asked.append(parts[5])
+        return real(*parts, **rest)
+
+    monkeypatch.setattr(recipe, "reprojection_loss", noted)
+    for step in range(4):
+        batch = batches(step, torch.Generator().manual_seed(step))
+        recipe.loss(both, batch, settings=chosen, unit=1.0)
+    assert [how.automask for how in asked] == [False, False, True, True]
+    assert [replace(how, automask=True) for how in asked] == [chosen.loss] * 4
+
+
+def test_the_pose_network_has_its_own_rate_and_begins_near_standing_still() -> None:
+    chosen = short("full-roads")
+    both, _ = recipe.make(chosen, 0)
+    rates = {id(value): group["lr"] for group in recipe.groups(both, chosen) for value in group["params"]}
+    assert set(rates) == {id(value) for value in both.parameters()}
+    for name, value in both.named_parameters():
+        assert rates[id(value)] == (chosen.pose_rate if name.startswith("pose.") else chosen.rate), name
+    plain, _ = recipe.make(replace(chosen, still=1.0), 0)
+    frames = torch.rand(2, 3, 64, 192, generator=torch.Generator().manual_seed(0))
+    near, far = (each.between(frames[:1], frames[1:])[0, :3, 3].norm() for each in (both, plain))
+    assert 0 < near < 0.2 * far
+
+
+def test_encoders_begin_with_what_was_taught(monkeypatch) -> None:
+    """The pose network's first convolution sees two images: equal ones look like one to it."""
+    state = recipe.build(recipe.TEACHER).encoder.state_dict()
+    monkeypatch.setattr(recipe, "taught", lambda *_, **__: (state, {"accuracy": 0.9}))
+    both, facts = recipe.make(short("shape-roads"), 0)
+    assert facts == {"accuracy": 0.9}
+    own, pose = both.depth.encoder, both.pose.encoder
+    assert all(torch.equal(value, state[key]) for key, value in own.state_dict().items())
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(pose.conv1(torch.cat([image, image], dim=1)), own.conv1(image), atol=1e-5)
+    assert torch.equal(pose.layer4[0].conv1.weight, own.layer4[0].conv1.weight)
+
+
+def test_imagenet_is_asked_for_by_the_networks_name(monkeypatch) -> None:
+    asked = {}
+    monkeypatch.setattr(recipe, "load_imagenet", lambda encoder, name: asked.update({name: encoder}))
+    monkeypatch.setattr(recipe, "build", lambda _, **options: build("monodepth2-resnet18-roads", **options))
+    both, _ = recipe.make(FULL["full-kitti"], 0)
+    assert asked["resnet18"] is both.depth.encoder
+    assert torch.equal(both.pose.encoder.conv1.weight[:, :3] * 2, both.depth.encoder.conv1.weight)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["stereo-drive", "full-odometry06"])
+def test_real_frames_are_learnt_from(variant: str, real_data) -> None:
+    """A drive with a right eye and LiDAR, and a video that has a path and no depth."""
+    chosen = replace(LAPTOP[variant], steps=2, batch=2, precision="32-true", automask_from=0)
+    outcome = recipe.run(chosen, 0, folder=None, progress=False)
+    assert outcome.data["real"]
+    assert not outcome.samples
+    assert outcome.extra["level"] == "d"
+    if variant == "stereo-drive":
+        assert outcome.data["test"]["length"] == 4  # Eigen's test frames of the drive
+        scores = outcome.metrics["monodepth-kitti"]["mean"]["abs_rel"]
+        map_of_another = outcome.metrics["monodepth-kitti@mean-map"]["mean"]["abs_rel"]
+        assert 0.05 < scores < 2 * map_of_another
+    else:
+        path = outcome.metrics["path"]["mean"]
+        assert path["mean-motion-whole"] < path["straight-whole"] < path["standing-whole"]
+        assert outcome.data["train"]["indices"] == list(range(29))
 
 
 def test_the_schedule_drops_once() -> None:
