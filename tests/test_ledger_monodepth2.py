@@ -289,7 +289,7 @@ def nearest(f: Callable) -> Callable:
 def backwards(f: Callable) -> Callable:
     """Sources sampled where the opposite motion leads."""
     opposite = geometry.invert_transform
-    return lambda source, depth, K, L, T, **how: f(source, depth, K, L, opposite(T), **how)
+    return lambda T, points: f(opposite(T), points)
 
 
 def second_decay(f: Callable) -> Callable:
@@ -319,7 +319,7 @@ BREAKS = [
      "loss m.total m.loss-0 ms.total ms.loss-3 m-no-automask.total m.share-0 ms.share-3"),
     (reprojection, "still_errors", lambda f: lambda *maps, **how: 0.9 * f(*maps, **how),
      "loss m.total m.share-0 m.share-1 m.share-2 m.share-3 s.share-1 ms.share-3"),
-    (reprojection, "warp", backwards, f"loss {TOTALS}"),
+    (reprojection, "transform_points", backwards, f"loss {TOTALS}"),
     (reprojection, "resize", nearest, "loss m.total m-no-automask.total"),
     (image, "resize", nearest, "loss m.loss-1 m.loss-2 m-no-automask.loss-3"),
     (reprojection, "Reprojection", lambda f: partial(f, smoothness=1e-2),

@@ -1,6 +1,5 @@
 """What Godard et al. 2019 claim and how they trained: claims with their rule, numbers beside ours."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from mdepth.recipes import Claim, HyperParameter
@@ -216,7 +215,7 @@ def _row(
     usual: str,
     paper_sized: str = SAME,
     why: str = "",
-    exceptions: Mapping[str, str] | None = None,
+    exceptions: Any = None,
     **others: str,
 ) -> HyperParameter:
     """A row that has one value for the small networks and one for those of the paper's size; ``others`` says
