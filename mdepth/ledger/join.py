@@ -211,8 +211,11 @@ def _measured(
     runs = records.get(f"{source.id}/{variant}")
     if runs is None or not column.metric:
         return None
-    protocol = column.task or ("worlds" if runs.level == "B" else line.protocol or table.protocol)
-    key = f"{protocol}@{line.baseline}" if line.baseline else protocol
+    of = f"@{line.baseline}" if line.baseline else ""
+    if runs.level == "B" and not column.task:
+        return runs.on_worlds(column.metric, of)
+    protocol = column.task or line.protocol or table.protocol
+    key = f"{protocol}{of}"
     return runs.measure(column.metric, key, averaging=_averaging(protocol))
 
 

@@ -96,6 +96,12 @@ class Runs:
         kept = tuple(value for value in images if value is not None)
         return Measurement(metric, protocol, self.level, values, kept, tuple(found.values()))
 
+    def on_worlds(self, metric: str, of: str = "") -> Measurement | None:
+        """One metric on the synthetic worlds, of the network or ``of`` something else scored in the records
+        (``@mean-map``): in metres, or scaled by the medians where the network has no metres.
+        """
+        return self.measure(metric, f"worlds{of}") or self.measure(metric, f"worlds-median{of}")
+
 
 @lru_cache(maxsize=512)
 def _read(place: Path, changed: tuple[int, ...]) -> Record:

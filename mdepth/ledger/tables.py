@@ -175,8 +175,12 @@ class View:
 
     def _measured(self, runs: Runs, of: str = "") -> list[str]:
         """What the records say under each column of the network, or ``of`` something else scored in them."""
-        keys = [(column.metric, f"{column.task or 'worlds'}{of}") for column in self.table.columns]
-        values = [runs.measure(metric, key) for metric, key in keys]
+        values = [
+            runs.measure(column.metric, f"{column.task}{of}")
+            if column.task
+            else runs.on_worlds(column.metric, of)
+            for column in self.table.columns
+        ]
         spreads = [f" ± {shown(v.summary.sd)}" if v and v.summary.sd and not of else "" for v in values]
         return [
             f"{shown(v.summary.mean)}{sd} ⟨{v.level}⟩" if v else "–"
