@@ -167,11 +167,7 @@ class View:
                     continue
                 if name == "mean-map" and any(column.task for column in self.table.columns):
                     title = "Mean map"
-                elif (
-                    runs
-                    and runs.measure("abs_rel", f"worlds-median@{name}")
-                    and not runs.measure("abs_rel", f"worlds@{name}")
-                ):
+                elif runs and f"worlds@{name}" not in runs.protocols:
                     title += ", scaled by the medians"
                 line = [f"{title} (baseline)", label, *cells]
                 if line not in known and (variant, name) not in shown_already:
