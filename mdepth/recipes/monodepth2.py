@@ -35,7 +35,7 @@ from mdepth.models.monodepth2_motion import (
 from mdepth.recipes import Outcome
 from mdepth.recipes.imagenet import load_imagenet
 from mdepth.recipes.monodepth2_data import OFFSETS, Batches, datasets, describe, fingerprint
-from mdepth.recipes.monodepth2_measures import measured
+from mdepth.recipes.monodepth2_measures import driven_paths, measured
 from mdepth.recipes.monodepth2_paper import CLAIMS, HYPERPARAMETERS
 from mdepth.recipes.monodepth2_settings import KITTI, ROADS, VARIANTS, Settings, seeds, settings
 from mdepth.recipes.parts import Schedule, display
@@ -177,7 +177,10 @@ def run(
     some = sorted({index % len(sets.test) for index in SHOWN})
     prediction, ids = display(both.depth, Subset(sets.test, some), len(some))
     rounded = np.exp(ROUNDED * np.round(np.log(prediction.astype(np.float32)) / ROUNDED))
-    return replace(outcome, samples={"prediction": rounded.astype(np.float16)}, sample_ids=ids)
+    samples = {"prediction": rounded.astype(np.float16)}
+    if both.pose is not None and both.pose.frames == 2:
+        samples["path"] = driven_paths(both, settings).numpy().astype(np.float16)
+    return replace(outcome, samples=samples, sample_ids=ids)
 
 
 ROUNDED = 0.01

@@ -26,7 +26,9 @@ from mdepth.recipes.monodepth2_settings import Settings
 from mdepth.recipes.parts import answers, score, scores_of, step_table, take, thinned
 from mdepth.shapes import Bool, Depth, Float, Tensor, Valid
 
-__all__ = ["HOLE", "PRINTED", "measured", "path_errors", "region_errors"]
+__all__ = [
+    "HOLE", "PRINTED", "driven_paths", "measured", "path_errors", "region_errors", "sequences",
+]  # fmt: skip
 
 PRINTED = ("abs_rel", "sq_rel", "rmse", "rmse_log", "delta1", "delta2", "delta3")
 """The seven columns of the paper's tables."""
@@ -51,13 +53,7 @@ def measured(both: DepthAndPose, settings: Settings, sets: Sets) -> dict[str, di
     masks = regions(sets.test.dataset, sets.test.indices)
     metrics |= region_errors(prediction, target, valid, masks, ids)
     if both.pose is not None and both.pose.frames == 2:
-        driven = load(drives(settings))
-        length = driven.world.frames
-        sequences = {
-            f"roads/drive/{number:02d}": driven.batch(range(number * length, (number + 1) * length))
-            for number in range(driven.world.scenes)
-        }
-        metrics["path"] = path(both, sequences, sets.train)
+        metrics["path"] = path(both, sequences(settings), sets.train)
     return metrics
 
 
@@ -119,13 +115,34 @@ def _mean(values: Float[Tensor, "B 1 H W"], mask: Bool[Tensor, "B 1 H W"]) -> Fl
     return torch.where(inside, values.flatten(1).double(), 0.0).sum(dim=1) / inside.sum(dim=1)
 
 
-def path(both: DepthAndPose, sequences: Mapping[str, Mapping[str, Any]], train: Any) -> dict[str, Any]:
+def sequences(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The longer sequences of the roads by name, each a batch of its frames in the order of time."""
+    driven = load(drives(settings))
+    length = driven.world.frames
+    return {
+        f"roads/drive/{number:02d}": driven.batch(range(number * length, (number + 1) * length))
+        for number in range(driven.world.scenes)
+    }
+
+
+def driven_paths(both: DepthAndPose, settings: Settings) -> Float[Tensor, "S N 3"]:
+    """Where the pose network thinks that the camera was, in its units, in the frame of the first camera of
+    each of the longer sequences.
+    """
+    found = [
+        chain(both.between(frames["image"][:-1], frames["image"][1:]))[:, :3, 3]
+        for frames in sequences(settings).values()
+    ]
+    return torch.stack(found)
+
+
+def path(both: DepthAndPose, driven: Mapping[str, Mapping[str, Any]], train: Any) -> dict[str, Any]:
     """Errors of the driven path, per sequence of frames with poses: of the pose network, of standing still,
     of driving straight ahead, and of the mean motion of the training set, whatever the images show.
     """
     known = take(train, range(len(train)))["T_neighbour_target"][:, -1]
     found = dict[str, list[float]]()
-    for frames in sequences.values():
+    for frames in driven.values():
         steps = len(frames["image"]) - 1
         rivals = {
             "network": both.between(frames["image"][:-1], frames["image"][1:]),
@@ -135,7 +152,7 @@ def path(both: DepthAndPose, sequences: Mapping[str, Mapping[str, Any]], train: 
         for name, motions in rivals.items():
             for kind, error in path_errors(motions, frames["T_world_camera"]).items():
                 found.setdefault(f"{name}-{kind}", []).append(error)
-    return scores_of({name: torch.tensor(errors) for name, errors in found.items()}, list(sequences), 0)
+    return scores_of({name: torch.tensor(errors) for name, errors in found.items()}, list(driven), 0)
 
 
 def path_errors(motions: Float[Tensor, "N 4 4"], poses: Float[Tensor, "M 4 4"]) -> dict[str, float]:

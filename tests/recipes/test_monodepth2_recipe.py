@@ -216,3 +216,6 @@ def test_a_short_run_leaves_a_whole_outcome(variant: str) -> None:
     assert ("worlds" in outcome.metrics) == LAPTOP[variant].metric
     assert outcome.metrics["worlds-median@single"]["mean"]["sigma_scale"] >= 0
     assert outcome.samples["prediction"].shape == (2, 64, 192)
+    if "path" in outcome.metrics:
+        assert outcome.samples["path"].shape == (1, data.DRIVEN, 3)
+        assert not outcome.samples["path"][:, 0].any()
