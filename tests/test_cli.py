@@ -19,6 +19,7 @@ COMMANDS = (
     "predict",
     "evaluate",
     "models",
+    "export",
     "runs",
     "run",
     "train",

@@ -40,6 +40,11 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def test_the_tests_have_what_the_extras_of_readers_bring() -> None:
+    extras = PROJECT["optional-dependencies"]
+    assert set(extras["onnx"]) <= set(extras["test"])
+
+
 @pytest.mark.parametrize("system", ["linux", "darwin"])
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_lock_pins_everything_asked_for(python: str, system: str) -> None:

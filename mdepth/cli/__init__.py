@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mdepth import __version__
-from mdepth.cli import book, data, evaluate, ledger, models, predict, runs
+from mdepth.cli import book, data, evaluate, export, ledger, models, predict, runs
 from mdepth.cli.errors import Commands
 from mdepth.cli.output import Json, emit
 
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command(short_help="Depth of photographs, folders and videos.")(predict.predict)
 app.command(short_help="Score a network, or predictions made elsewhere.")(evaluate.evaluate)
 app.command(short_help="List the networks.")(models.models)
+app.command(short_help="Write a network as an ONNX file.")(export.export)
 app.command(short_help="List what is planned and what is recorded.")(runs.runs)
 app.command(short_help="Make the records of a source or a variant.")(runs.run)
 app.command(short_help="Train with settings of your own.")(runs.train)

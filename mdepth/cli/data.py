@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mdepth.cli.errors import choose
+from mdepth.cli.errors import choose, sides
 from mdepth.cli.output import Json, emit, say, table
 
 __all__ = ["KINDS", "SPLITS", "app", "data_folder"]
@@ -117,7 +117,7 @@ def export(
     choose("world", kind, KINDS)
     if target.exists() and not force:
         raise ValueError(f"{target}: exists already; name another --output or add --force")
-    height, width = _size(size)
+    height, width = sides(size) or (0, 0)  # zeros: the world's own size
     from mdepth.datasets import export as exporter
     from mdepth.datasets.worlds import World, load
 
@@ -138,13 +138,3 @@ def export(
         emit({"path": str(path), "layout": layout, "frames": scenes * frames, "world": world.describe()})
     else:
         typer.echo(f"{scenes * frames} frames of {kind} written to {path}")
-
-
-def _size(text: str | None) -> tuple[int, int]:
-    """Height and width from ``96x128``; zeros, the world's own size, where nothing is said."""
-    if text is None:
-        return 0, 0
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ValueError(f"--size takes HEIGHTxWIDTH in pixels, for example 96x128, got {text!r}")
-    return int(parts[0]), int(parts[1])

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-__all__ = ["Commands", "Stop", "choose", "tidy"]
+__all__ = ["Commands", "Stop", "choose", "sides", "tidy"]
 
 
 class Stop(Exception):
@@ -114,3 +114,21 @@ def choose(what: str, value: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(value, names, n=1)
     hint = f"did you mean {close[0]!r}? There" if close else "there"
     raise ValueError(f"unknown {what} {value!r}; {hint} are: {', '.join(names) or 'none'}")
+
+
+def sides(text: str | None) -> tuple[int, int] | None:
+    """Height and width from ``--size``; None where nothing is said.
+
+    Raises:
+        ValueError: these are no two whole numbers.
+
+    Example:
+        >>> sides("96x128")
+        (96, 128)
+    """
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ValueError(f"--size takes HEIGHTxWIDTH in pixels, for example 96x128, got {text!r}")
+    return int(parts[0]), int(parts[1])

@@ -37,6 +37,8 @@ class DepthNetwork(nn.Module):
     """True where depth is in metres, False where it is known only up to one factor per image."""
     upsampling: ClassVar[Literal["nearest", "bilinear"]] = "bilinear"
     """How ``predict`` brings the native output to the image's size."""
+    one_pass: ClassVar[bool] = True
+    """False where ``to_depth`` searches for depth step by step, which no file of operators (ONNX) holds."""
     mean: tuple[float, float, float]
     """Subtracted from RGB in [0, 1]."""
     std: tuple[float, float, float]
@@ -160,6 +162,8 @@ def _check_image(image: Tensor) -> None:
         raise ValueError(f"{wanted}, got {image.dtype}; divide 8-bit images by 255")
     if min(image.shape[-2:]) < 8:
         raise ValueError(f"{wanted} of at least 8 x 8 pixels, got {image.shape[-2]} x {image.shape[-1]}")
+    if torch.compiler.is_exporting():
+        return  # the values are those of an example; what the exported network will see is not known
     low, high = image.aminmax()
     if not (low >= -1e-4 and high <= 1 + 1e-4):  # a NaN fails both comparisons
         raise ValueError(f"{wanted}, got values from {low:.3g} to {high:.3g}; divide 8-bit images by 255")

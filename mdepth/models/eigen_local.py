@@ -110,6 +110,7 @@ class EigenLocal(DepthNetwork):
     """
 
     native: ClassVar[Native] = "inverse_depth"
+    one_pass: ClassVar[bool] = False
     metric: bool = True
     mean = (0.5, 0.5, 0.5)
     std = (0.5, 0.5, 0.5)
