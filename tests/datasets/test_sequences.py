@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import Analytic
+from analytic_room import Analytic
 from PIL import Image
 
 from mdepth.datasets import check_sample, collate, export, kitti, rgbd, video
