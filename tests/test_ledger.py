@@ -449,6 +449,8 @@ def test_a_view_of_counts_is_computed_and_marks_what_is_not_verified() -> None:
         "| Layer 6, fully connected | computed | 50,335,744 ⟨A⟩ | 71,307,264 ⟨A⟩ |"
         in ledger.view("eigen.parameters").markdown()
     )
+    digits = ledger.view("monodepth2.loss").markdown()  # as many as are printed
+    assert "| M | computed | true | 0.0472869 ⟨A⟩ |" in digits
     assert ".223 †" in ledger.view("laina.table3").markdown()
     assert "could not be read" in ledger.view("hu.vis-lambda").html()
     unread = ledger.view("hu.vis-lambda")

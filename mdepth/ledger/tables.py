@@ -267,4 +267,6 @@ def _cell(row: Row, which: str) -> str:
     spread = (
         f" ± {shown(row.sd)}" if which == "reference" and isinstance(row.sd, float) and row.sd > 0 else ""
     )
-    return f"{shown(value)}{spread} ⟨{getattr(row, f'{which}_level')}⟩"
+    level = getattr(row, f"{which}_level")
+    digits = max(3, len(row.reported.partition(".")[2])) if level == "A" else 3
+    return f"{shown(value, digits)}{spread} ⟨{level}⟩"
