@@ -131,7 +131,7 @@ FULL: dict[str, Settings] = {
     "baseline-kitti": replace(KITTI, loss=NOTHING),
     "stereo-kitti": replace(KITTI_METRIC, teacher="stereo"),
     "both-kitti": replace(KITTI_METRIC, teacher="both"),
-    "random-kitti": replace(KITTI, init="random"),
+    "random-kitti": replace(KITTI, init="random", steps=99_510),
 }
 QUICK = ("full-roads", "baseline-roads", "stereo-roads", "both-roads", "depth-roads", "cnn-roads")
 WORDS = {
