@@ -13,19 +13,23 @@ from mdepth.runs.machine import commit, hardware, versions
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "benchmarks"
 
 
-def best_seconds(functions: dict[str, Callable[[], Any]], repeats: int = 30) -> dict[str, float]:
-    """The shortest time of each function, called in turns so that a busy moment of the machine hits all of
-    them.
-
-    The shortest is the least disturbed: everything that interferes only adds.
-    """
-    best = dict.fromkeys(functions, float("inf"))
+def seconds_in_turns(functions: dict[str, Callable[[], Any]], repeats: int = 30) -> dict[str, list[float]]:
+    """All times of each function, called in turns so that a busy moment of the machine hits all of them."""
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
             start = time.perf_counter()
             function()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def best_seconds(functions: dict[str, Callable[[], Any]], repeats: int = 30) -> dict[str, float]:
+    """The shortest time of each function, called in turns.
+
+    The shortest is the least disturbed: everything that interferes only adds.
+    """
+    return {name: min(each) for name, each in seconds_in_turns(functions, repeats).items()}
 
 
 def circumstances() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from copy import deepcopy
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -189,3 +190,136 @@ def test_two_unets_are_timed_with_the_same_weights(monkeypatch: pytest.MonkeyPat
         assert row["parameters"] == count_parameters(ours)
     with pytest.raises(ValueError, match="of the other network is not"):
         transfer.with_weights_of(ours, Renamed(build("transfer-plain18-rooms")))
+
+
+def tiny_monodepth2() -> Any:
+    """Both networks of Monodepth2, small, with weights of their own."""
+    from mdepth.models.monodepth2 import RESNET18, Monodepth2
+    from mdepth.models.monodepth2_motion import DepthAndPose, PoseResNet
+
+    encoder = partial(RESNET18, width=8)
+    depth = Monodepth2((64, 64), encoder, (4, 4, 8, 8, 16))
+    return DepthAndPose(depth, PoseResNet(encoder=encoder, width=16))
+
+
+def test_a_part_within_a_part_counts_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    import monodepth2
+
+    now = [0.0]
+    monkeypatch.setattr(monodepth2.time, "perf_counter", lambda: now[0])
+    watch = monodepth2.Stopwatch("cpu")
+
+    def passes(seconds: float) -> None:
+        now[0] += seconds
+
+    with watch.part("outer"):
+        passes(1)
+        watch.watched(passes, "inner")(2)
+        passes(4)
+    passes(8)
+    watch.watched(passes, "inner")(16)
+    assert watch.seconds == {"outer": 5, "inner": 18}
+
+
+def test_a_step_of_monodepth2_is_taken_apart() -> None:
+    import monodepth2
+
+    networks, batch = tiny_monodepth2(), monodepth2.make_batch(2, (64, 64))
+    rows = monodepth2.measure(networks, batch, {"network": "tiny"}, turns=1)
+    for form in monodepth2.FORMS:
+        whole, *parts = (row for row in rows if row["form"] == form)
+        assert whole["measured"] == "step"
+        assert whole["ms"] > 0
+        assert whole["peak_mb"] > 4e-6 * sum(each.numel() for each in networks.parameters())  # the gradients
+        assert {row["part"] for row in parts} == {
+            *(f"{name} network, {way}" for name in ("depth", "pose") for way in ("forward", "backward")),
+            "warping", "absolute", "SSIM", "smoothness", "rest of the loss", "loss, backward", "Adam",
+        }  # fmt: skip
+        assert sum(row["share"] for row in parts) == pytest.approx(1)
+
+    step = monodepth2.Ours(networks, monodepth2.FORMS["contiguous"], batch)
+    step.loss().backward()
+    at_once = [each.grad.clone() for each in step.networks.parameters()]
+    step.parts()
+    for one, other in zip(at_once, step.networks.parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one)
+
+
+RELEASED = {
+    "options.py": """
+        import argparse
+
+        class MonodepthOptions:
+            parser = argparse.ArgumentParser()
+            parser.add_argument("--no_cuda", action="store_true")
+            for name in ("load_weights_folder", "log_dir", "weights_init"):
+                parser.add_argument(f"--{name}")
+            for name in ("height", "width", "batch_size", "learning_rate", "num_workers"):
+                parser.add_argument(f"--{name}", type=int)
+        """,
+    "trainer.py": """
+        import torch, torch.nn.functional as F
+        from datasets import KITTIRAWDataset
+        from IPython import embed
+        from tensorboardX import SummaryWriter
+
+        from mdepth.recipes.monodepth2_weights import load_released, load_released_pose
+        from mdepth.reprojection import reprojection_loss
+        from test_benchmarks import tiny_monodepth2
+
+        class Encoder(torch.nn.Module):
+            def __init__(self, network):
+                super().__init__()
+                self.network = network
+
+            def forward(self, image):
+                return self.network.encoder(self.network.normalise(image))
+
+        class Decoder(Encoder):
+            def forward(self, features):
+                return {("disp", 0): self.network.decoder(features, (64, 64))[0]}
+
+        class Trainer:
+            def __init__(self, options):
+                assert F.grid_sample.keywords == {"align_corners": True}
+                assert (options.height, options.width, options.batch_size) == (64, 64, 2)
+                assert len(KITTIRAWDataset()) > 0
+                self.both = tiny_monodepth2()
+                load_released(self.both.depth, options.load_weights_folder)
+                load_released_pose(self.both.pose, options.load_weights_folder)
+                self.models = {"encoder": Encoder(self.both.depth), "depth": Decoder(self.both.depth)}
+                self.model_optimizer = torch.optim.Adam(self.both.parameters(), options.learning_rate)
+
+            def set_train(self):
+                self.both.train()
+
+            def process_batch(self, inputs):
+                seen, views = ([inputs[key, i, 0] for i in (0, -1, 1)] for key in ("color_aug", "color"))
+                answer = self.both(seen[0], torch.stack(seen[1:], 1))
+                pyramid = [inputs["color", 0, scale] for scale in range(4)]
+                sources, K = torch.stack(views[1:], 1), torch.linalg.inv(inputs["inv_K", 0])[:, :3, :3]
+                loss = reprojection_loss(answer.sigmoids, pyramid, sources, K, answer.T_neighbour_target)
+                return {}, {"loss": loss}
+        """,
+}
+"""Our step under the released names: in place of a clone."""
+
+
+def test_the_released_step_is_called_with_our_weights_and_batch(tmp_path: Path) -> None:
+    import monodepth2
+
+    networks, batch = tiny_monodepth2(), monodepth2.make_batch(2, (64, 64))
+    with pytest.raises(SystemExit, match="expected a clone"):
+        monodepth2.Official(tmp_path, networks, batch)
+    for name, text in RELEASED.items():
+        (tmp_path / name).write_text(dedent(text))
+    theirs = monodepth2.Official(tmp_path, networks, batch)
+    assert "trainer" not in sys.modules
+    assert str(tmp_path) not in sys.path
+    rows = monodepth2.compare(theirs, networks, batch, {"network": "tiny", "batch": 2}, turns=2)
+    assert [(row["measured"], row["batch"]) for row in rows] == [("training", 2), ("prediction", 1)] * 3
+    for row in rows:
+        assert 0 < row["speedup_low"] <= row["speedup"] <= row["speedup_high"]
+        assert row["difference"] < (0.05 if row["form"] == "bf16" else 1e-6)
+    assert rows[0]["difference"] == abs(rows[0]["loss"] - rows[0]["official_loss"])
+    assert min(rows[0]["peak_mb"], rows[0]["official_peak_mb"]) > 0
