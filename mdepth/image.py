@@ -307,7 +307,7 @@ PIECE = 40_000
 
 def _in_pieces(function: Callable[..., Tensor], *maps: Tensor) -> Tensor:
     """A function of the channels of some maps, a few channels at a time on a CPU: what it makes on the way
-    stays in the cache then, and the whole is several times faster.
+    stays in the cache then, which is faster.
     """
     planes = [each.reshape(-1, 1, *each.shape[-2:]) for each in maps]
     count = len(planes[0]) if maps[0].is_cuda else max(1, PIECE // planes[0][0].numel())

@@ -147,7 +147,8 @@ class View:
             elif column.id not in line.cells:
                 cells.append("–")
             else:
-                cells.append(_cell(found[line.cells[column.id].id], which))
+                cell = line.cells[column.id]
+                cells.append(_cell(found[cell.id], which, cell.decimals))
         return cells
 
     def _baselines(self, this_build: bool) -> list[list[str]]:
@@ -258,7 +259,8 @@ def view(identity: str, **options: Any) -> View:
     return View(ledger, ledger.sources[source], tables[table])
 
 
-def _cell(row: Row, which: str) -> str:
+def _cell(row: Row, which: str, decimals: int) -> str:
+    """What stands in a cell; what is computed has as many decimals as are printed, but three at least."""
     if which == "reported":
         return row.reported + ("" if row.verified == "verified" else " †")
     value = getattr(row, which)
@@ -268,5 +270,5 @@ def _cell(row: Row, which: str) -> str:
         f" ± {shown(row.sd)}" if which == "reference" and isinstance(row.sd, float) and row.sd > 0 else ""
     )
     level = getattr(row, f"{which}_level")
-    digits = max(3, len(row.reported.partition(".")[2])) if level == "A" else 3
+    digits = max(3, decimals) if level == "A" else 3
     return f"{shown(value, digits)}{spread} ⟨{level}⟩"
