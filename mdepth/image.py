@@ -6,7 +6,7 @@ filter, what ``align_corners`` means for resizing (see :mod:`mdepth.geometry`), 
 answers with -8 times the slope per pixel.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -150,8 +150,10 @@ def _window_means(padded: Tensor, window: Float[Tensor, " k"]) -> Tensor:
     height, width = padded.shape[-2:]
     if min(height, width) < len(window):
         raise ValueError(f"a map of {height} x {width} is smaller than the window, {len(window)}")
-    if len(window) <= SHORT:
-        return _shifted_sum(_shifted_sum(padded, window, -2), window, -1)
+    first = window[0].item()
+    if 1 < len(window) <= SHORT and first != 0:
+        ratios = (window[1:] / first).tolist()
+        return _shifted_sum(_shifted_sum(padded, ratios, -2), ratios, -1).mul_(first**2)
     return _band(window, height) @ (padded @ _band(window, width).T)
 
 
@@ -170,12 +172,12 @@ SHORT = 5
 """Weights up to which shifting is faster than multiplying matrices."""
 
 
-def _shifted_sum(image: Tensor, window: Float[Tensor, " k"], axis: int) -> Tensor:
-    """The sum over k of weight k times the image from row or column k on."""
-    count, weights = image.shape[axis] - len(window) + 1, window.tolist()
-    total = weights[0] * image.narrow(axis, 0, count)
-    for k, weight in enumerate(weights[1:], start=1):
-        total = torch.add(total, image.narrow(axis, k, count), alpha=weight)
+def _shifted_sum(image: Tensor, ratios: Sequence[float], axis: int) -> Tensor:
+    """The image plus, for k = 1, 2, ..., ratio k times the image from row or column k on."""
+    count = image.shape[axis] - len(ratios)
+    total = torch.add(image.narrow(axis, 0, count), image.narrow(axis, 1, count), alpha=ratios[0])
+    for k, ratio in enumerate(ratios[1:], start=2):
+        total.add_(image.narrow(axis, k, count), alpha=ratio)
     return total
 
 
@@ -258,18 +260,22 @@ def _similarity_terms(
     """The mean of x, and A, B, D, E, of which SSIM is A B / (D E)."""
     mean, square, product = _window_means(torch.cat((x, x**2, x * y.padded)), window).chunk(3)
     both, squared = mean * y.mean, mean**2
-    A, B = 2 * both + constants[0], 2 * (product - both) + constants[1]
-    D, E = squared + y.mean**2 + constants[0], square - squared + y.variance + constants[1]
+    A, B = (2 * both).add_(constants[0]), product.sub(both).mul_(2).add_(constants[1])
+    D = torch.addcmul(squared, y.mean, y.mean).add_(constants[0])
+    E = square.sub(squared).add_(y.variance).add_(constants[1])
     return mean, A, B, D, E
 
 
 class _SimilarityToConstant(torch.autograd.Function):
     """SSIM to an image that has no gradient; its own in closed form. A second derivative is refused.
 
-    With m, q, r the means of x, x^2 and x y over windows, and W^T what takes gradients of means back,
+    With m, q, r the means of x, x^2 and x y over windows, S = A B / (D E), and W^T what takes gradients of
+    means back,
 
         dS/dx = W^T dS/dm + 2 x W^T dS/dq + y W^T dS/dr,
-        dS/dm = 2 (m_y (B - A) + A B m (1/E - 1/D)) / (D E), dS/dq = - A B / (D E^2), dS/dr = 2 A / (D E).
+        dS/dm = 2 (m_y (B - A) + S m (D - E)) / (D E), dS/dq = - S / E, dS/dr = 2 A / (D E).
+
+    What is made on the way is written over as soon as it has been used: half of the time is memory's.
     """
 
     @staticmethod
@@ -292,11 +298,15 @@ class _SimilarityToConstant(torch.autograd.Function):
 
         def slope(gradient: Tensor, x: Tensor, y: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
             m, A, B, D, E = _similarity_terms(x, Moments(y, mean, variance), window, ctx.constants)
-            h, AB = gradient / (D * E), A * B
-            to_mean = 2 * h * (mean * (B - A) + AB * m * (1 / E - 1 / D))
-            back = _window_spread(torch.cat((to_mean, -h * AB / E, 2 * h * A)), window)
+            both = D * E
+            S, h = (A * B).div_(both), gradient / both
+            to_mean = (
+                D.sub_(E).mul_(m).mul_(S).addcmul_(mean, B.sub_(A)).mul_(h)
+            )  # a half of it, as the others
+            to_square, to_product = S.mul_(gradient).div_(E), A.mul_(h)
+            back = _window_spread(torch.cat((to_mean, to_square, to_product)), window)
             from_mean, from_square, from_product = back.chunk(3)
-            return from_mean + 2 * x * from_square + y * from_product
+            return from_mean.addcmul_(x, from_square, value=-1).addcmul_(y, from_product).mul_(2)
 
         return _in_pieces(slope, gradients[0], *maps), None, None, None, None, None
 
