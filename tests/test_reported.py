@@ -102,14 +102,19 @@ def test_protocols_exist() -> None:
 
 
 def test_columns_of_scores_are_metrics_with_their_unit_and_direction() -> None:
+    from mdepth.evaluate.single_scale import Scale
     from mdepth.evaluate.tasks import ANGLES
     from mdepth.ledger.schema import COLUMNS
     from mdepth.metrics import METRICS
 
     units = {"": "1", "×100": "%"}  # as the library says it: as tables say it
     known = {"": METRICS, "normals": ANGLES}
+    of_whole_sets = {"sigma_scale": Scale}  # no metric of a map
     for name, column in COLUMNS.items():
-        if column.kind == "accuracy":
+        if name in of_whole_sets:
+            assert hasattr(of_whole_sets[name], "sigma")
+            assert (column.better, column.unit) == ("lower", "1")
+        elif column.kind == "accuracy":
             metric = known[column.task][name]
             assert metric.better == column.better, name
             assert units.get(metric.unit, metric.unit) == column.unit, name

@@ -64,7 +64,9 @@ def check_motion(dataset: Any, *, size: tuple[int, int], pairs: int = 50, offset
     What is measured is the motion of pixels with texture, up to about a quarter of the width
     (``optical_flow``). On worlds, where it is known, at least seven pairs in ten come out within a quarter or
     0.3 pixels of it and all within half or 0.3, with a bias of at most 15 %. What has no texture, a plain
-    road or wall, may move more or less.
+    road or wall, may move more or less. Where a pattern comes again and again, as the dashes of a lane do,
+    the nearest likeness is taken, and a motion of several pixels comes out too small: measure at a rate at
+    which things move by a pixel or less, and reckon from there.
 
     Args:
         dataset: any whose items know their ``neighbour``.

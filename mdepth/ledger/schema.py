@@ -103,8 +103,8 @@ class Column:
 
     @property
     def metric(self) -> str:
-        """The key of :data:`mdepth.metrics.METRICS`, or of the table of another task
-        (:mod:`mdepth.evaluate.tasks`), that fills this column, in its unit; empty if none does.
+        """The key of :data:`mdepth.metrics.METRICS`, of the table of another task
+        (:mod:`mdepth.evaluate.tasks`), or of the spread of scales, that fills this column, in its unit; empty if none does.
 
         Example:
             >>> COLUMNS["rmse"].metric, Column("delta1", "share", "%", "higher").metric
@@ -129,6 +129,7 @@ COLUMNS = {
         Column("delta1", "δ < 1.25", "1", "higher"),
         Column("delta2", "δ < 1.25²", "1", "higher"),
         Column("delta3", "δ < 1.25³", "1", "higher"),
+        Column("sigma_scale", "σ of the scale"),
         Column("angle_mean", "mean angle", "degrees", task="normals"),
         Column("angle_median", "median angle", "degrees", task="normals"),
         Column("angle_11", "within 11.25°", "%", "higher", task="normals"),
