@@ -86,6 +86,15 @@ def test_paths_are_where_the_cameras_were() -> None:
     for line in figure.data:
         assert (list(line.x), list(line.y), list(line.z)) == ([0] * 5, [0, 2, 4, 6, 8], [0] * 5)
     assert [line.line.dash for line in figure.data] == ["solid", "dash"]
+    assert len({line.line.color for line in figure.data}) == 1
+
+
+def test_a_dashed_path_has_the_colour_of_the_one_before() -> None:
+    route = chain(straight_ahead(4, step=2.0))
+    names = ["blind", "first", "first guess", "second", "second guess"]
+    drawn = plots.paths({name: route for name in names}, names=["blind", "first guess", "second guess"])
+    blind, *colours = [line.line.color for line in drawn.figure.data]
+    assert blind != colours[0] == colours[1] != colours[2] == colours[3]
 
 
 @pytest.mark.parametrize("routes", [{}, {"a": np.zeros((4, 4))}])

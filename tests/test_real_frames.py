@@ -28,6 +28,7 @@ WANTED = {
         "data-real-lidar", "data-real-kinect", "data-real-kinect-moved", "data-real-rooms", "data-real-roads",
     },
     "eigen": {"eigen-real-nyu", "eigen-real-kitti", "eigen-real-redkitchen"},
+    "monodepth2": {"monodepth2-real-stereo"},
 }  # fmt: skip
 
 
@@ -85,6 +86,11 @@ def real_figures(page: str) -> dict[str, tuple[str, np.ndarray]]:
 def numbers(cells: list[str]) -> list[float]:
     """The cells that hold a number, perhaps with a spread behind it."""
     return [float(cell.split(" ± ")[0]) for cell in cells if re.fullmatch(r"\d+(\.\d+)?( ± [\d.]+)?", cell)]
+
+
+def percent(cell: str) -> float:
+    """A share written as 12%."""
+    return float(cell.rstrip("%"))
 
 
 def tables_with(page: str, *words: str) -> list[tuple[str, list[list[str]]]]:
@@ -198,3 +204,72 @@ def test_without_data_a_chapter_runs_and_shows_no_real_frame(name: str) -> None:
     assert f'id="figure-{name}-' in shown
     assert f"{name}-real-" not in shown
     assert "without real data" in shown
+
+
+def test_the_true_disparity_explains_photographs_but_for_what_is_hidden(page) -> None:
+    """The sentences below the table of Middlebury's pairs hold for it."""
+    ((caption, (head, *lines)),) = tables_with(
+        page("monodepth2"), "Cones", "Tsukuba", "hidden", "part of all error"
+    )
+    assert "level d" in caption
+    chance = float(re.search(r"by chance (\d+)%", caption)[1])
+    rows = {line[0]: dict(zip(head, line, strict=True)) for line in lines}
+    assert set(rows) == {"Cones", "Teddy", "Tsukuba", "Venus"}
+    for row in rows.values():
+        assert float(row["best shift, seen"]) == 0
+        assert 3 <= percent(row["hidden"]) <= 11
+        assert 16 <= percent(row["part of all error"]) <= 36  # a sixth to a third
+        assert 4 <= float(row["error, hidden"]) / float(row["error, seen"]) <= 11
+        assert percent(row["near the truth, seen"]) >= 70
+        assert percent(row["near the truth, covered"]) <= chance
+
+
+def test_metres_are_in_focal_length_times_baseline_alone(page) -> None:
+    found = re.findall(
+        r"median depth ([\d.]+) m; the two paintings differ by (\S+) at most", page("monodepth2")
+    )
+    (near, first), (far, second) = ([float(value) for value in pair] for pair in found)
+    assert far / near == pytest.approx(6, rel=0.01)
+    assert max(first, second) < 1e-3
+
+
+def test_a_film_is_measured_at_several_rates(page) -> None:
+    """At full rate it is told to leave frames out; far apart the flow finds less than there must be."""
+    text = page("monodepth2")
+    assert "take one frame in 4 (every=4, 6.2 frames a second)" in text
+    assert "stretches everything to 1.69 times its width" in text
+    ((_, lines),) = tables_with(text, "frames a second", "not followed", "level d")
+    head = next(line for line in lines if "frames" in line)
+    found = {
+        line[0]: dict(zip(head[1:], line[1:], strict=True))
+        for line in lines
+        if re.fullmatch(r"[\d.]+", line[0])
+    }
+    assert [*found] == ["25", "12.5", "6.25", "2.5", "1"]
+    motion, reckoned = (
+        [float(row[name]) for row in found.values()]
+        for name in ("median motion (pixels)", "that at full rate, times the gap")
+    )
+    assert motion == sorted(motion)
+    assert motion[0] == reckoned[0] < 1
+    assert motion[1] > 0.85 * reckoned[1]
+    assert motion[-1] < 0.4 * reckoned[-1]
+    assert all(row["stand still"] == row["not followed"] == "0%" for row in found.values())
+    assert "one frame in four: 54 frames with both neighbours" in text
+
+
+def test_make3ds_protocol_runs_on_a_photograph_and_through_the_official_layout(page) -> None:
+    text = page("monodepth2")
+    scored = (
+        r"(network|mean map).*?: AbsRel ([\d.]+) scaled by the median .*?([\d.]+) in metres; ([\d,]+) meas"
+    )
+    lines = re.findall(scored, text)
+    assert [who for who, *_ in lines] == ["network", "mean map"]
+    (network, *_), (mean_map, *_) = ([float(value) for value in values[:2]] for _, *values in lines)
+    assert network < mean_map
+    (again,) = re.findall(r"through the official layout: ([\d.]+) from ([\d,]+) measurements", text)
+    assert again == (lines[1][1], lines[1][3])
+
+
+def test_no_path_of_the_machine_is_on_the_page(page, real_data: Path) -> None:
+    assert str(real_data) not in page("monodepth2")

@@ -104,7 +104,8 @@ class Column:
     @property
     def metric(self) -> str:
         """The key of :data:`mdepth.metrics.METRICS`, of the table of another task
-        (:mod:`mdepth.evaluate.tasks`), or of the spread of scales, that fills this column, in its unit; empty if none does.
+        (:mod:`mdepth.evaluate.tasks`), or of the spread of scales, that fills this column, in its unit; empty
+        if none does.
 
         Example:
             >>> COLUMNS["rmse"].metric, Column("delta1", "share", "%", "higher").metric

@@ -116,11 +116,12 @@ def _still_pictures(pictures: Mapping[str, np.ndarray], title: str):
 
 @styled
 def paths(routes: Mapping[str, Any], *, names: Sequence[str] = ()) -> Interactive:
-    """Where cameras went, in space: a line for each route, to be turned by hand; on paper seen from above.
+    """Where cameras went, in space: a line for each route with a dot for each frame, to be turned by hand; on
+    paper seen from above.
 
     Args:
         routes: name -> poses (N, 4, 4) or positions (N, 3) in metres; x right, y down, z forward.
-        names: of routes that are drawn dashed, e.g. the blind ones.
+        names: of routes that are drawn dashed, in the colour of the one before, e.g. guesses behind truths.
 
     Errors: ``ValueError`` without routes, or for another shape.
 
@@ -135,12 +136,17 @@ def paths(routes: Mapping[str, Any], *, names: Sequence[str] = ()) -> Interactiv
         raise ValueError("no routes to draw")
     found = {name: _positions(route) for name, route in routes.items()}
     dash = {name: "dash" if name in names else "solid" for name in found}
+    colour, solid = dict[str, str](), -1
+    for name in found:
+        solid += name not in names or not colour
+        colour[name] = PALETTE[solid % len(PALETTE)]
     lines = [
         go.Scatter3d(
-            x=xyz[:, 0].tolist(), y=xyz[:, 2].tolist(), z=(-xyz[:, 1]).tolist(), name=name, mode="lines",
-            line={"color": PALETTE[k % len(PALETTE)], "width": 5, "dash": dash[name]},
+            x=xyz[:, 0].tolist(), y=xyz[:, 2].tolist(), z=(-xyz[:, 1]).tolist(), name=name,
+            mode="lines+markers", marker={"color": colour[name], "size": 3},
+            line={"color": colour[name], "width": 5, "dash": dash[name]},
         )
-        for k, (name, xyz) in enumerate(found.items())
+        for name, xyz in found.items()
     ]  # fmt: skip
     figure = go.Figure(lines)
     axes = {"xaxis": "right [m]", "yaxis": "forward [m]", "zaxis": "up [m]"}
@@ -156,9 +162,10 @@ def paths(routes: Mapping[str, Any], *, names: Sequence[str] = ()) -> Interactiv
     still = new_figure(WIDTH, 4.2)
     axis = still.subplots()
     for name, xyz in found.items():
-        axis.plot(xyz[:, 0], xyz[:, 2], "--" if name in names else "-", label=name)
+        look = "--" if name in names else "-"
+        axis.plot(xyz[:, 0], xyz[:, 2], look, color=colour[name], marker=".", label=name)
     axis.set(xlabel="right [m]", ylabel="forward [m]", aspect="equal")
-    axis.legend()
+    axis.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
     return Interactive(figure, still)
 
 
