@@ -13,7 +13,7 @@ book: venv  ## the rendered book: make what is missing, run every chapter [PROFI
 	@.venv/bin/python ci/build.py --profile $(PROFILE) --data "$(MDEPTH_DATA)"
 
 test: venv  ## the whole suite [MDEPTH_DATA=folder]
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest -n 2
 
 lab: venv  ## the chapters as notebooks in JupyterLab; saving one writes its text in book/
 	@.venv/bin/python ci/lab.py

@@ -15,7 +15,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import jupytext
 from include import included_files
 from layout import CI, Layout, PipelineError, digest, digest_tree
 
@@ -27,6 +26,8 @@ def read_notebook(path: Path):
     """The notebook that a MyST page holds."""
     if not path.is_file():
         raise PipelineError(f"book/_toc.yml names executed/{path.stem}, but {path} does not exist")
+    import jupytext
+
     notebook = jupytext.read(path)
     if "kernelspec" not in notebook.metadata:
         raise PipelineError(

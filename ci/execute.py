@@ -20,6 +20,7 @@ from layout import CI, PROFILES, Layout, PipelineError, write_changed, write_jso
 from tidy import parameters_of, problems, tidied
 
 PATIENCE = 3  # seconds between two lines about one chapter
+FAREWELL = 60.0  # seconds that a kernel may take to end, and to leave its report, on a busy machine
 INSTALL = """\
 # Outside the repository: install the release this page belongs to.
 import importlib.util
@@ -80,6 +81,9 @@ def run_cells(
     """Papermill, saying now and then which cell is at work."""
     import papermill
     from papermill.engines import NBClientEngine, papermill_engines
+    from traitlets.config import Config
+
+    settings = Config({"KernelManager": {"shutdown_wait_time": FAREWELL}})
 
     class Telling(NBClientEngine):
         @classmethod
@@ -94,7 +98,7 @@ def run_cells(
                 return start(cell, cell_index, **more)
 
             nb_man.cell_start = cell_start
-            return super().execute_managed_notebook(nb_man, kernel_name, **options)
+            return super().execute_managed_notebook(nb_man, kernel_name, config=settings, **options)
 
     papermill_engines.register("telling", Telling)
     with contextlib.redirect_stderr(_Filtered(sys.stderr)):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,11 @@ import yaml
 
 CI = Path(__file__).resolve().parent
 PROFILES = ("quick", "laptop", "full")
+SLOW_TO_IMPORT = "rfc3987_syntax"
+"""A parser of international addresses, which jsonschema takes along where it is installed: more than a second
+in every process that reads a notebook, for a kind of text that no schema of ours holds.
+"""
+sys.modules.setdefault(SLOW_TO_IMPORT, None)  # it counts as not installed
 
 
 class PipelineError(Exception):

@@ -16,10 +16,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from check import problems
-from layout import Layout, PipelineError, digest, write_changed, write_json
+from layout import SLOW_TO_IMPORT, Layout, PipelineError, digest, write_changed, write_json
 from pages import generate
 
 HEADING = r"Running Jupyter-Book|Source Folder:|Config Path:|Output Path:|=====|Building your book, returns"
+
+JUPYTER_BOOK = (
+    f"import sys; sys.modules[{SLOW_TO_IMPORT!r}] = None; from jupyter_book.cli.main import main; main()"
+)
 
 
 def place_notebooks(layout: Layout) -> None:
@@ -70,7 +74,9 @@ def sphinx(layout: Layout, output: Path) -> Path:
     """Render with every warning an error; returns the folder of the HTML."""
     shutil.rmtree(output, ignore_errors=True)
     command = [
-        str(Path(sys.executable).parent / "jupyter-book"),
+        sys.executable,
+        "-c",
+        JUPYTER_BOOK,
         "build",
         "book",
         "-W",

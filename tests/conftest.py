@@ -9,6 +9,16 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
+#: What several workers begin with: the longest files first, but what needs the built book after it was built.
+FIRST = (
+    "test_browser.py", "test_book_mini.py", "test_transfer_recipe.py", "test_cli.py", "test_eigen_recipe.py",
+    "test_eigen_real.py", "test_notebooks.py", "test_real_frames.py",
+)  # fmt: skip
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores, and so do the processes that they start
+    THREADS = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    torch.set_num_threads(THREADS)
+    os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
 
 
 @pytest.fixture(scope="session")
@@ -61,9 +71,12 @@ def write_clip() -> Callable[[Path, Sequence[int], int], Path]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip GPU tests where there is no GPU, with that reason."""
-    if torch.cuda.is_available():
-        return
+    """Skip GPU tests where there is no GPU, with that reason; begin with the longest files where there are
+    several workers.
+    """
     for item in items:
-        if item.get_closest_marker("gpu"):
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = {name: number for number, name in enumerate(FIRST)}
+        items.sort(key=lambda item: place.get(item.path.name, len(place)))

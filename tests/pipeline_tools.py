@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "ci"))
 BUILD = [sys.executable, str(ROOT / "ci" / "build.py"), "--cores", "2"]
-CACHES = shutil.ignore_patterns("__pycache__")
+CACHES = shutil.ignore_patterns("__pycache__", "*.partial")
 
 
 class Mini:
@@ -97,13 +98,19 @@ def copy_of_mini(folder: Path) -> Mini:
     return Mini(folder)
 
 
-@pytest.fixture(scope="session")
-def html() -> Path:
-    """The HTML of the real book, built with the profile quick if it is absent or stale."""
+@cache
+def built_book() -> Path:
+    """The HTML of the real book; where another process builds it, the build waits, and finds it made."""
     options = ["--root", str(ROOT), "--data", os.environ.get("MDEPTH_DATA", "")]
     done = subprocess.run([*BUILD, *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-8000:]
     return ROOT / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def html() -> Path:
+    """The HTML of the real book, built with the profile quick if it is absent or stale."""
+    return built_book()
 
 
 @pytest.fixture(scope="module")

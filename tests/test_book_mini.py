@@ -153,6 +153,14 @@ def test_a_second_build_says_who_is_at_work_and_waits(fresh: Mini) -> None:
     assert output.count("cell") == 0  # the first one did the work
 
 
+def test_a_kernel_that_is_slow_to_end_still_leaves_its_report(fresh: Mini) -> None:
+    fresh.edit(
+        "book/toy.md", "import time\n", "import atexit\nimport time\n\natexit.register(time.sleep, 6)\n"
+    )
+    fresh.build()
+    assert json.loads((fresh.html / "build.json").read_text())["chapters"]["toy"]["peak_mb"] > 10
+
+
 def refused(mini: Mini, *edits: tuple[str, str]) -> str:
     """What a build says when it refuses an edited chapter; the HTML of before stays."""
     before = (mini.html / "executed" / "toy.html").read_bytes()

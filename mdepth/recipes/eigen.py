@@ -50,7 +50,7 @@ from mdepth.recipes.eigen_settings import (
     seeds,
     settings,
 )
-from mdepth.recipes.parts import Schedule, bend_table, display, edge_table, score, thinned
+from mdepth.recipes.parts import Schedule, bend_table, display, edge_table, image_size, score, thinned
 from mdepth.recipes.pretext import pretrain
 from mdepth.shapes import Tensor
 from mdepth.train import History, Step, fit, step_seed
@@ -124,8 +124,7 @@ def run(
         return eigen_multiscale.run(settings, seed, folder=folder, name=name, progress=progress)
     if isinstance(settings, Local):
         return eigen_local.run(settings, seed, folder=folder, name=name, progress=progress)
-    with torch.device("meta"):
-        size = build(settings.network).image_size
+    size = image_size(settings.network)
     train, test = datasets(settings, size, progress=progress)
     with torch.random.fork_rng():
         torch.manual_seed(step_seed(seed, 0, stream=1_000))

@@ -9,13 +9,14 @@ from mdepth.datasets import check, kitti
 from mdepth.datasets.sample import DepthDataset
 from mdepth.datasets.transforms import Augmentation, augment, resize
 from mdepth.datasets.worlds import World, load
-from mdepth.models import DepthNetwork, build
+from mdepth.models import DepthNetwork
 from mdepth.recipes.eigen_settings import Multiscale, Settings
 from mdepth.recipes.parts import (
     SPLIT_IN_TIME,
     Chosen,
     data_root,
     fingerprint_of,
+    image_size,
     nyu_sets,
     red_kitchen,
     split_file,
@@ -51,8 +52,7 @@ SPLITS = {
 
 def _world(settings: Settings, split: str) -> World:
     """The synthetic set of a split at the network's image size."""
-    with torch.device("meta"):  # no weights, only to ask for the size
-        height, width = build(settings.network).image_size
+    height, width = image_size(settings.network)
     count = settings.train_size if split == "train" else settings.test_size
     normals = isinstance(settings, Multiscale)
     return World(settings.data, split, scenes=count, height=height, width=width, normals=normals)
@@ -95,8 +95,7 @@ def kitti_sets(settings: Settings, inventory: check.Inventory) -> tuple[DepthDat
         kitti.read_split(split_file(inventory, name))
         for name in ("eigen_full/train_files.txt", "eigen/test_files.txt")
     )
-    with torch.device("meta"):
-        size = build(settings.network).image_size
+    size = image_size(settings.network)
     correct: dict[str, Any] = {"mode": "corrected", "conflicts": "closest-in-time", "size": size}
     return (
         kitti.Raw(raw, kitti.moving(raw, train), missing="skip", **correct),

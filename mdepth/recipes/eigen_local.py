@@ -27,7 +27,7 @@ from mdepth.recipes import Outcome
 from mdepth.recipes.eigen_data import Batches, datasets
 from mdepth.recipes.eigen_paper import PRINTED
 from mdepth.recipes.eigen_settings import Local
-from mdepth.recipes.parts import Predict, Schedule, display, score, take
+from mdepth.recipes.parts import Predict, Schedule, display, image_size, score, take
 from mdepth.shapes import Depth, Float, Tensor
 from mdepth.train import fit, step_seed
 
@@ -156,8 +156,7 @@ def run(
     """Fit the components, train the network, score its harmonised maps beside other readings of the same
     distributions, and keep some of both.
     """
-    with torch.device("meta"):
-        size = build(settings.network).image_size
+    size = image_size(settings.network)
     train, test = datasets(settings, size, progress=progress)
     network = make(settings, seed, train)
     history = fit(

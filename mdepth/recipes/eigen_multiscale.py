@@ -32,7 +32,7 @@ from mdepth.recipes import Outcome
 from mdepth.recipes.eigen_data import Batches, datasets, mean_log_depth
 from mdepth.recipes.eigen_paper import PRINTED
 from mdepth.recipes.eigen_settings import Multiscale
-from mdepth.recipes.parts import BASELINE_IMAGES, Schedule, display, score, take, thinned
+from mdepth.recipes.parts import BASELINE_IMAGES, Schedule, display, image_size, score, take, thinned
 from mdepth.shapes import Tensor
 from mdepth.train import History, fit, step_seed
 
@@ -135,8 +135,7 @@ def run(
     """Train the scales in their stages; score every task beside answers that never look at the image, and
     where there is a scale 3 beside scales 1 and 2; keep four predictions.
     """
-    with torch.device("meta"):
-        size = build(settings.network).image_size
+    size = image_size(settings.network)
     train, test = (LabelledRooms(rooms) for rooms in datasets(settings, size, progress=progress))
     network = make(settings, seed, mean_log_depth(train))
 

@@ -41,6 +41,7 @@ from mdepth.recipes.parts import (
     Schedule,
     answers,
     display,
+    image_size,
     map_size,
     mean_depth,
     score,
@@ -134,8 +135,7 @@ def run(
     settings: Settings, seed: int, *, folder: Path | None, name: str = "laina", progress: bool = True
 ) -> Outcome:
     """Train, score beside the mean depth and the mean map, measure how sharp the maps are, and keep some."""
-    with torch.device("meta"):
-        size = build(settings.network).image_size
+    size = image_size(settings.network)
     train, test = datasets(settings, size, progress=progress)
     network = make(settings, seed, train)
     if settings.stairs:

@@ -10,13 +10,14 @@ from mdepth.datasets.make3d import LainaMake3D, Make3D, home
 from mdepth.datasets.sample import DepthDataset
 from mdepth.datasets.transforms import Augmentation
 from mdepth.datasets.worlds import World, load
-from mdepth.models import DepthNetwork, build
+from mdepth.models import DepthNetwork
 from mdepth.recipes.laina_settings import Memory, Settings
 from mdepth.recipes.parts import (
     SPLIT_IN_TIME,
     EvenlySpread,
     data_root,
     fingerprint_of,
+    image_size,
     metric_batch,
     nyu_sets,
     red_kitchen,
@@ -45,8 +46,7 @@ SPLITS = {
 
 def worlds(settings: Settings) -> tuple[World, World]:
     """The synthetic training and test set, at the network's image size."""
-    with torch.device("meta"):  # no weights, only to ask for the size
-        height, width = build(settings.network).image_size
+    height, width = image_size(settings.network)
     splits = ("train", "train" if isinstance(settings, Memory) else "test")
     train, test = (
         World(settings.data, split, scenes=count, height=height, width=width)

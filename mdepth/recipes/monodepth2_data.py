@@ -13,10 +13,9 @@ from mdepth.datasets.sample import DepthDataset
 from mdepth.datasets.sequences import SequenceAugmentation, WithNeighbours, augment_sequences
 from mdepth.datasets.transforms import resize
 from mdepth.datasets.worlds import World, load
-from mdepth.models import build
 from mdepth.models.monodepth2 import Monodepth2
 from mdepth.recipes.monodepth2_settings import Settings
-from mdepth.recipes.parts import Chosen, InMemory, data_root, fingerprint_of, split_file, take
+from mdepth.recipes.parts import Chosen, InMemory, data_root, fingerprint_of, image_size, split_file, take
 from mdepth.shapes import Bool, DataError, Tensor
 
 __all__ = [
@@ -77,7 +76,7 @@ def datasets(settings: Settings, *, progress: bool = False) -> Sets:
         train = WithNeighbours(streets, OFFSETS)
         return Sets(train, Chosen(unseen, middle), train)
     video, *rest = real_sets(settings)
-    train, size = WithNeighbours(video, OFFSETS), _size(settings)
+    train, size = WithNeighbours(video, OFFSETS), image_size(settings.network)
     if settings.data == "kitti":
         return Sets(train, *rest)
     if settings.data == "odometry06":  # the first part of the video, and the end of it
@@ -86,11 +85,6 @@ def datasets(settings: Settings, *, progress: bool = False) -> Sets:
             InMemory(train, range(learnt), size), InMemory(video, range(last, len(video)), size), None
         )
     return Sets(InMemory(train, range(len(train)), size), *rest)
-
-
-def _size(settings: Settings) -> tuple[int, int]:
-    with torch.device("meta"):  # no weights, only to ask for the size
-        return build(settings.network).image_size
 
 
 DRIVE = "2011_09_26_drive_0002_sync"
@@ -123,7 +117,10 @@ def real_sets(settings: Settings) -> tuple[DepthDataset, ...]:
         return kitti.Raw(raw, video, depth=None, stereo=True), *(
             kitti.Raw(raw, part, vel_depth=True) for part in parts
         )
-    train, size = kitti.read_split(split_file(inventory, "eigen_zhou/train_files.txt")), _size(settings)
+    train, size = (
+        kitti.read_split(split_file(inventory, "eigen_zhou/train_files.txt")),
+        image_size(settings.network),
+    )
     return (
         kitti.Raw(raw, train, depth=None, stereo=True, size=size, missing="skip"),
         kitti.Raw(raw, listed, vel_depth=True, missing="skip"),

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ __all__ = [
     "display",
     "edge_table",
     "fingerprint_of",
+    "image_size",
     "map_size",
     "mean_depth",
     "metric_batch",
@@ -244,6 +245,19 @@ def metric_batch(
     return {"image": network.normalise(batch["image"]), "depth": depth, "valid": valid}
 
 
+@cache
+def image_size(name: str) -> tuple[int, int]:
+    """Rows and columns of the images that a network is taught and tested on, without weights.
+
+    Example:
+        >>> image_size("eigen-coarse-rooms")
+        (96, 128)
+    """
+    with torch.device("meta"):
+        return build(name).image_size
+
+
+@cache
 def map_size(name: str) -> tuple[int, int]:
     """Rows and columns of the map that a network draws, without computing one.
 

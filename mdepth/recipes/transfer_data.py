@@ -11,13 +11,14 @@ from mdepth.datasets import check
 from mdepth.datasets.sample import DepthDataset
 from mdepth.datasets.transforms import Augmentation
 from mdepth.datasets.worlds import World, load
-from mdepth.models import DepthNetwork, build
+from mdepth.models import DepthNetwork
 from mdepth.recipes.parts import (
     SPLIT_IN_TIME,
     Chosen,
     EvenlySpread,
     data_root,
     fingerprint_of,
+    image_size,
     metric_batch,
     nyu_sets,
     red_kitchen,
@@ -57,8 +58,7 @@ def worlds(settings: Settings) -> tuple[World, World]:
     """The synthetic training and test set, at the network's image size; the first images of a large training
     set are those of a small one.
     """
-    with torch.device("meta"):  # no weights, only to ask for the size
-        height, width = build(settings.network).image_size
+    height, width = image_size(settings.network)
     train = World(
         "rooms", "train", scenes=settings.labels, frames=settings.frames, height=height, width=width
     )
@@ -74,8 +74,7 @@ def datasets(settings: Settings, *, progress: bool = False) -> Sets:
         known, kept = divided(len(train), settings)
         return Sets(Chosen(train, known), test, Chosen(train, kept))
     if settings.data == "redkitchen":
-        with torch.device("meta"):
-            size = build(settings.network).image_size
+        size = image_size(settings.network)
         return Sets(*split_in_time(real_sets(settings)[0], size))
     known_scenes, unknown = real_sets(settings)
     return Sets(EvenlySpread(known_scenes, settings.labels), unknown)
