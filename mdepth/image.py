@@ -275,7 +275,7 @@ class _SimilarityToConstant(torch.autograd.Function):
         dS/dx = W^T dS/dm + 2 x W^T dS/dq + y W^T dS/dr,
         dS/dm = 2 (m_y (B - A) + S m (D - E)) / (D E), dS/dq = - S / E, dS/dr = 2 A / (D E).
 
-    What is made on the way is written over as soon as it has been used: half of the time is memory's.
+    What is made on the way is written over as soon as it has been used, which saves memory and time.
     """
 
     @staticmethod
@@ -300,9 +300,8 @@ class _SimilarityToConstant(torch.autograd.Function):
             m, A, B, D, E = _similarity_terms(x, Moments(y, mean, variance), window, ctx.constants)
             both = D * E
             S, h = (A * B).div_(both), gradient / both
-            to_mean = (
-                D.sub_(E).mul_(m).mul_(S).addcmul_(mean, B.sub_(A)).mul_(h)
-            )  # a half of it, as the others
+            # halves of the three gradients, doubled in the end
+            to_mean = D.sub_(E).mul_(m).mul_(S).addcmul_(mean, B.sub_(A)).mul_(h)
             to_square, to_product = S.mul_(gradient).div_(E), A.mul_(h)
             back = _window_spread(torch.cat((to_mean, to_square, to_product)), window)
             from_mean, from_square, from_product = back.chunk(3)
