@@ -244,9 +244,9 @@ HYPERPARAMETERS = [
     ),
     _row(
         "depth at the first step", "0.2 units", "code", "0.3 units",
-        **dict.fromkeys(TOLD, "3 units") | dict.fromkeys(("depth", "lidar"), "2.2 units") | {"far": "3 units"},
-        why="with a right eye or with labels, a unit is 5.4 m, and 0.2 of them are no street; labels begin at "
-        "the median of the training streets",
+        **dict.fromkeys((*TOLD, "far"), "3 units") | dict.fromkeys(("depth", "lidar"), "2.2 units"),
+        why="with a right eye or with labels, a unit is 5.4 m, and 0.2 of them are no street; labels begin "
+        "at the median",
     ),
     _row(
         "first answers of the pose network", "as they come", "code", "a tenth of that", why=AHEAD,
