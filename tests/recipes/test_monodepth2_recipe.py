@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mdepth.datasets.worlds import load
+from mdepth.datasets.worlds import World, load
 from mdepth.evaluate.trajectories import chain, straight_ahead
 from mdepth.models import build
 from mdepth.models.monodepth2 import KITTI_UNIT
@@ -219,3 +219,15 @@ def test_a_short_run_leaves_a_whole_outcome(variant: str) -> None:
     if "path" in outcome.metrics:
         assert outcome.samples["path"].shape == (1, data.DRIVEN, 3)
         assert not outcome.samples["path"][:, 0].any()
+
+
+def test_told_the_depth_answers_begin_at_the_median_of_the_streets() -> None:
+    """From elsewhere on, all that a fresh decoder learns first is another mean, and it may die of that."""
+    streets = load(World("roads", "train", scenes=30, height=16, width=48, antialias=1), cache=False)
+    batch = streets.batch(range(30))
+    median = batch["depth"][batch["valid"]].median().item()
+    for variant in ("depth-roads", "lidar-roads"):
+        both, _ = recipe.make(LAPTOP[variant], 0, progress=False)
+        with torch.no_grad():
+            first = KITTI_UNIT / (0.01 + 9.99 * both.depth.eval()(torch.zeros(1, 3, 64, 192)))
+        assert first.median().item() == pytest.approx(median, rel=0.15)
