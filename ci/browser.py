@@ -46,6 +46,7 @@ const count = (what) => document.querySelectorAll(what).length;
 return {
   formulas: count("mjx-container"),
   formulas_wanted: count("span.math, div.math"),
+  formulas_broken: [...document.querySelectorAll("[data-mjx-error]")].map((e) => e.dataset.mjxError),
   plots: count(".plotly-graph-div .main-svg") ? count(".plotly-graph-div:has(.main-svg)") : 0,
   plots_wanted: count(".plotly-graph-div"),
   broken_images: [...document.images].filter((e) => e.complete && !e.naturalWidth).map((e) => e.src),

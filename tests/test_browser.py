@@ -83,6 +83,7 @@ def test_nothing_is_requested_from_elsewhere(visits: dict, address: str) -> None
 def test_formulas_figures_and_pictures_are_there(visits: dict) -> None:
     assert report(visits, lambda visit: not visit.settled) == {}
     assert report(visits, lambda visit: visit.facts["broken_images"]) == {}
+    assert report(visits, lambda visit: visit.facts["formulas_broken"]) == {}
     for kind in ("formulas", "plots"):
         wrong = report(
             visits,
