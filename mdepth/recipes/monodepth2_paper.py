@@ -220,6 +220,7 @@ def _row(
 ) -> HyperParameter:
     """A row that has one value for the small networks and one for those of the paper's size; ``others`` says
     which small ones, by a part of their name between hyphens, have another one, ``exceptions`` which large.
+    Of two parts of one name the one that is given later decides.
     """
     here = dict.fromkeys(LAPTOP, usual) | dict.fromkeys(FULL, paper_sized)
     for variants, changes in ((LAPTOP, others), (FULL, exceptions or {})):

@@ -94,7 +94,7 @@ class Settings:
 
 ROADS = Settings(precision="bf16-mixed", automask_from=300)
 METRIC = replace(ROADS, protocols=("worlds-median", "worlds"), start=3.0, rate=0.001)
-TOLD = replace(METRIC, start=2.2)
+LABELLED = replace(METRIC, start=2.2)
 """Told the depth, answers begin at the median of the training streets, 12 m: from 16 m on, one of three
 trainings ended in the same answer everywhere.
 """
@@ -120,8 +120,8 @@ LAPTOP: dict[str, Settings] = {
     "nossim-roads": replace(ROADS, loss=Reprojection(alpha=0.0)),
     "stereo-roads": replace(METRIC, teacher="stereo", automask_from=0),
     "both-roads": replace(METRIC, teacher="both"),
-    "depth-roads": replace(TOLD, teacher="depth"),
-    "lidar-roads": replace(TOLD, teacher="lidar"),
+    "depth-roads": replace(LABELLED, teacher="depth"),
+    "lidar-roads": replace(LABELLED, teacher="lidar"),
     "far-lidar-roads": replace(METRIC, teacher="lidar"),
     "shared-roads": replace(ROADS, pose="shared"),
     "cnn-roads": replace(ROADS, pose="cnn"),
