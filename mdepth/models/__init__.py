@@ -11,6 +11,7 @@ from mdepth.models import (
     eigen,
     eigen_local,
     eigen_multiscale,
+    hu,
     laina,
     laina_sizes,
     monodepth2,
@@ -243,6 +244,17 @@ MODELS: dict[str, Entry] = {
         partial(monodepth2.Monodepth2, **monodepth2.ROADS),
         "monodepth2",
         "small ResNet-18 and the decoder of Monodepth2, synthetic roads",
+    ),
+    "hu-resnet50": Entry(
+        partial(hu.Hu, hu.ENCODERS["resnet50"]), "hu", "ResNet-50, decoder, multi-scale fusion, refinement"
+    ),
+    "hu-densenet161": Entry(partial(hu.Hu, hu.ENCODERS["densenet161"]), "hu", "the same behind DenseNet-161"),
+    "hu-senet154": Entry(partial(hu.Hu, hu.ENCODERS["senet154"]), "hu", "the same behind SENet-154"),
+    "hu-resnet18-rooms": Entry(
+        partial(hu.Hu, **hu.ROOMS), "hu", "small ResNet-18 and the same parts, synthetic rooms"
+    ),
+    "hu-resnet18-roads": Entry(
+        partial(hu.Hu, **hu.ROADS), "hu", "small ResNet-18 and the same parts, synthetic roads"
     ),
 }
 

@@ -4,7 +4,8 @@ An encoder turns an image into a list of feature maps, from fine to coarse. It s
 channels each has and how many image pixels lie between two of its values (``channels``, ``strides``), so that
 a decoder is built from these two tuples and needs to know nothing else. All weights start at random (He et
 al. 2015); parameters of ResNet and VGG-16 have torchvision's names, so that its files of ImageNet weights fit
-(without the classifier, and but for the bias of a ``caffe`` ResNet's first convolution).
+(without the classifier, and but for the bias of a ``caffe`` ResNet's first convolution). SENet and DRN
+have files of their own, :mod:`mdepth.models.encoders_senet` and :mod:`mdepth.models.encoders_drn`.
 
 Two ResNets go by one name. They have the same weights and are not the same function:
 
@@ -28,8 +29,8 @@ from torch.nn import functional
 from mdepth.shapes import Float, Image, Tensor
 
 __all__ = [
-    "IMAGENET", "VGG16", "AlexNet", "DenseNet", "Encoder", "ResNet", "SamePad", "densenet169",
-    "initialise_he", "resnet18", "resnet34", "resnet50",
+    "IMAGENET", "VGG16", "AlexNet", "DenseNet", "Encoder", "ResNet", "ResidualBlock", "SamePad",
+    "densenet161", "densenet169", "initialise_he", "resnet18", "resnet34", "resnet50",
 ]  # fmt: skip
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -161,16 +162,19 @@ def resnet34(*, width: int = 64, form: str = "caffe", images: int = 1) -> ResNet
     return ResNet((3, 4, 6, 3), bottleneck=False, width=width, form=form, images=images)
 
 
-class _Block(nn.Module):
-    """relu(branch(x) + x); x passes a 1x1 projection where its size or its channels change."""
+class ResidualBlock(nn.Module):
+    """relu(branch(x) + x); x passes a projection, 1x1 but for another ``kernel``, where its size or its
+    channels change. Subclasses give ``branch``.
+    """
 
     expansion: ClassVar[int]
+    """Channels that come out, for one of the branch's own."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, kernel: int = 1) -> None:
         super().__init__()
         self.downsample: nn.Module = nn.Identity()
         if stride > 1 or inputs != outputs:
-            self.downsample = nn.Sequential(_conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+            self.downsample = nn.Sequential(_conv(inputs, outputs, kernel, stride), nn.BatchNorm2d(outputs))
 
     def branch(self, x: Tensor) -> Tensor:
         """What is added to x."""
@@ -181,7 +185,7 @@ class _Block(nn.Module):
         return (self.branch(x) + self.downsample(x)).relu_()
 
 
-class _Bottleneck(_Block):
+class _Bottleneck(ResidualBlock):
     """1x1 to few channels, 3x3 among them, 1x1 to four times as many."""
 
     expansion = 4
@@ -200,7 +204,7 @@ class _Bottleneck(_Block):
         return self.bn3(self.conv3(y))
 
 
-class _Basic(_Block):
+class _Basic(ResidualBlock):
     """Two 3x3 convolutions; the stride lies on the first in both forms."""
 
     expansion = 1
@@ -215,19 +219,36 @@ class _Basic(_Block):
         return self.bn2(self.conv2(self.bn1(self.conv1(x)).relu_()))
 
 
+TAKEN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "behind": (("relu0", "pool0", "transition1", "transition2"), ()),
+    "before": (("relu0",), ("transition1", "transition2", "transition3")),
+}
+"""Parts of a DenseNet behind which a map is taken, and those in which it is taken before their pool."""
+
+
 class DenseNet(Encoder):
-    r"""DenseNet without its classifier: maps of strides 2, 4, 8, 16 and 32, as DenseDepth joins them.
+    r"""DenseNet without its classifier: maps of strides 2, 4, 8, 16 and 32.
 
     In a dense block every layer sees the maps of all layers before it and adds ``growth`` of its own; behind
-    each block but the last a transition (BN, ReLU, 1x1, 2x2 average pool) halves channels and sides. The maps
-    are those behind the first convolution (with its norm and ReLU), behind the pool, **behind the first two
-    transitions**, and behind the last norm and a ReLU. (Libraries that return what stands *before* the
-    transitions give wider skips: 256 and 512 channels at strides 4 and 8.) The layers are torchvision's.
+    each block but the last a transition (BN, ReLU, 1x1, 2x2 average pool) halves channels and sides. The
+    first map is that behind the first convolution (with its norm and ReLU), the last that behind the last
+    norm and a ReLU. The three between are, by ``taken``,
+
+    * ``behind`` the pools, as DenseDepth joins them: the first pool's and those of the first two transitions;
+    * ``before`` the pools of the three transitions, as Hu et al. 2019 take them: as large as the dense block,
+      half as many channels.
+
+    (Libraries that return what stands before the *transitions* give wider maps: 256 and 512 channels at
+    strides 4 and 8 of DenseNet-169.) The layers are torchvision's.
 
     Args:
         growth: channels that a layer adds.
         blocks: layers of the four dense blocks.
         width: channels of the first convolution.
+        taken: ``behind`` or ``before``.
+
+    Raises:
+        ValueError: another ``taken``.
 
     Source: Huang et al., "Densely connected convolutional networks" (CVPR 2017).
 
@@ -235,27 +256,40 @@ class DenseNet(Encoder):
         >>> encoder = DenseNet(4, (1, 1, 1, 1), 8)
         >>> [tuple(maps.shape[1:]) for maps in encoder(torch.zeros(1, 3, 64, 96))]
         [(8, 32, 48), (8, 16, 24), (6, 8, 12), (5, 4, 6), (8, 2, 3)]
+        >>> encoder = DenseNet(4, (1, 1, 1, 1), 8, taken="before")
+        >>> [tuple(maps.shape[1:]) for maps in encoder(torch.zeros(1, 3, 64, 96))]
+        [(8, 32, 48), (6, 16, 24), (5, 8, 12), (4, 4, 6), (8, 2, 3)]
     """
 
     strides = (2, 4, 8, 16, 32)
 
-    def __init__(self, growth: int, blocks: tuple[int, int, int, int], width: int) -> None:
+    def __init__(
+        self, growth: int, blocks: tuple[int, int, int, int], width: int, *, taken: str = "behind"
+    ) -> None:
         from torchvision.models import DenseNet as Torchvision
 
         super().__init__()
+        if taken not in TAKEN:
+            raise ValueError(f"taken must be 'behind' or 'before', got {taken!r}")
+        self.taken = taken
         self.features = Torchvision(growth, blocks, width, num_classes=1).features
         channels = [width, width]
         for layers in blocks[:-1]:
             channels.append((channels[-1] + growth * layers) // 2)
-        self.channels = (*channels[:4], channels[4] + growth * blocks[3])
+        between = channels[1:4] if taken == "behind" else channels[2:5]
+        self.channels = (width, *between, channels[4] + growth * blocks[3])
 
     def forward(self, x: Image) -> list[Tensor]:
         """Normalised image to its five feature maps."""
-        kept = {"relu0", "pool0", "transition1", "transition2"}
+        behind, before_pool = TAKEN[self.taken]
         maps = []
         for name, layer in self.features.named_children():
+            if name in before_pool:
+                *norm_relu_conv, layer = layer.children()
+                x = nn.Sequential(*norm_relu_conv)(x)
+                maps.append(x)
             x = layer(x)
-            if name in kept:
+            if name in behind:
                 maps.append(x)
         return [*maps, torch.relu(x)]
 
@@ -270,6 +304,18 @@ def densenet169() -> DenseNet:
         ((64, 64, 128, 256, 1664), 12484480)
     """
     return DenseNet(32, (6, 12, 32, 32), 64)
+
+
+def densenet161(*, taken: str = "behind") -> DenseNet:
+    """DenseNet-161: 6, 12, 36 and 24 layers that add 48 channels each; 2208 at stride 32.
+
+    Example:
+        >>> with torch.device("meta"):
+        ...     encoder = densenet161(taken="before")
+        >>> encoder.channels, sum(parameter.numel() for parameter in encoder.parameters())
+        ((96, 192, 384, 1056, 2208), 26472000)
+    """
+    return DenseNet(48, (6, 12, 36, 24), 96, taken=taken)
 
 
 class VGG16(Encoder):

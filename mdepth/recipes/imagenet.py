@@ -16,7 +16,7 @@ __all__ = ["load_imagenet"]
 
 OLD_NAMES = [(r"(denselayer\d+\.(?:norm|conv))\.(\d\.)", r"\1\2")]
 """``denselayer1.norm.1.weight`` of torchvision's files is ``denselayer1.norm1.weight`` of its code."""
-CLASSIFIERS = ("fc.", "classifier.")
+CLASSIFIERS = ("fc.", "classifier.", "last_linear.")
 
 
 def load_imagenet(
@@ -26,7 +26,8 @@ def load_imagenet(
 
     Args:
         encoder: :class:`~mdepth.models.encoders.ResNet` of form ``torchvision``, or
-            :class:`~mdepth.models.encoders.DenseNet`, of full width.
+            :class:`~mdepth.models.encoders.DenseNet`, of full width. From a ``source`` also SENet and DRN,
+            whose files of weights are named alike but are not torchvision's.
         name: what torchvision calls the network, for example ``resnet34`` or ``densenet169``.
         source: a file of its weights, or what is in it; downloaded where ``None``, and kept where torch keeps
             downloads.

@@ -46,6 +46,7 @@ def registered() -> dict[str, Check]:
     """All checks by table, e.g. ``"eigen.parameters"``."""
     from mdepth.ledger.checks import (  # noqa: F401  (importing registers)
         eigen,
+        hu,
         laina,
         monodepth2,
         monodepth2_networks,
