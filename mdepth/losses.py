@@ -22,16 +22,20 @@ reading.
 And the loss of Alhashim and Wonka (2018), as the course project on transfer learning prints it too: absolute
 errors, errors of the slope, and structural dissimilarity, of whatever quantity one hands it. Theirs is the
 reciprocal of depth, and has no mask: the masks are ours.
+
+The loss of Hu et al. (2019) has a file of its own, :mod:`mdepth.losses_hu`, and is handed on here.
 """
 
 import torch
 from torch.nn import functional
 
 from mdepth.image import forward_differences, gaussian_window, ssim
+from mdepth.losses_hu import hu_depth_loss, hu_gradient_loss, hu_gradient_terms, hu_loss, hu_normal_loss
 from mdepth.shapes import Depth, Float, Int, Tensor, Valid, check_same_shape
 
 __all__ = [
-    "berhu_loss", "densedepth_loss", "gradient_loss", "l1_loss", "l2_loss", "label_loss", "log_l2_loss",
+    "berhu_loss", "densedepth_loss", "gradient_loss", "hu_depth_loss", "hu_gradient_loss",
+    "hu_gradient_terms", "hu_loss", "hu_normal_loss", "l1_loss", "l2_loss", "label_loss", "log_l2_loss",
     "normals_loss", "scale_invariant_error", "scale_invariant_gradient_loss", "scale_invariant_loss",
     "ssim_loss",
 ]  # fmt: skip

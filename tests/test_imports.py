@@ -15,6 +15,7 @@ ROWS = [  # a part may import from lower rows, and from itself
     {"recipes", "plots", "results"},
     {"masks", "evaluate"},
     {"losses", "reprojection", "models", "datasets", "metrics", "train", "weights"},
+    {"losses_hu"},  # one of the losses, in a file of its own; losses hands it on
     {"geometry", "image"},
     {"shapes"},
 ]

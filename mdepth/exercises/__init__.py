@@ -9,7 +9,7 @@ them. The exercises stand in the chapters, under the same names.
 from functools import cache
 from typing import Any
 
-from mdepth.exercises import eigen, groundwork, laina, metrics, monodepth2, transfer
+from mdepth.exercises import eigen, groundwork, hu, laina, metrics, monodepth2, transfer
 from mdepth.exercises.checker import Exercise, Verdict, judge
 
 __all__ = ["Exercise", "Verdict", "check", "everything", "names"]
@@ -50,4 +50,5 @@ def everything() -> dict[str, Exercise]:
         | laina.exercises()
         | transfer.exercises()
         | monodepth2.exercises()
+        | hu.exercises()
     )

@@ -47,6 +47,7 @@ def registered() -> dict[str, Check]:
     from mdepth.ledger.checks import (  # noqa: F401  (importing registers)
         eigen,
         hu,
+        hu_losses,
         laina,
         monodepth2,
         monodepth2_networks,
