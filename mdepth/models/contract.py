@@ -91,9 +91,9 @@ class DepthNetwork(nn.Module):
         edges = (row + top) * down, (row + bottom) * down, (column + left) * across, (column + right) * across
         return round(edges[0]), round(edges[1]), round(edges[2]), round(edges[3])
 
-    def prepare(self, image: Tensor) -> Float[Tensor, "B 3 h w"]:
-        """An image in [0, 1] of any size as ``forward`` expects it: resized, cropped, normalised, on the
-        network's device.
+    def view(self, image: Tensor) -> Image:
+        """What the network sees of an image in [0, 1] of any size, as colours: resized (bilinear,
+        anti-aliased), cropped, on the network's device.
         """
         _check_image(image)
         parameter = next(self.parameters())
@@ -103,7 +103,11 @@ class DepthNetwork(nn.Module):
                 image, self.image_size, mode="bilinear", antialias=True, align_corners=False
             )
         (row, column), (rows, columns) = self.crop_offset(), self.input_size
-        return self.normalise(image[..., row : row + rows, column : column + columns])
+        return image[..., row : row + rows, column : column + columns]
+
+    def prepare(self, image: Tensor) -> Float[Tensor, "B 3 h w"]:
+        """:meth:`view`, normalised: what ``forward`` expects."""
+        return self.normalise(self.view(image))
 
     @torch.no_grad()
     def predict(self, image: Tensor) -> Depth:
