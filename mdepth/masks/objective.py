@@ -4,7 +4,7 @@ Everything here works on the image **as the network sees it**, at the network's 
 (:meth:`~mdepth.models.contract.DepthNetwork.view`), and on depth at the resolution that the network gives.
 
 The released code multiplies the *normalised* image, (I - mean) / std, by the mask. A removed pixel is then
-not black: it has the mean colour. Here the same is said in colours, I' = F + M (I - F) with a **fill** F, which
+not black: it has the mean colour. Here the same is said in colours, with a **fill** F: F + M (I - F), which
 for F = mean is the same product, and which lets one ask what another fill would have said.
 """
 
