@@ -250,11 +250,16 @@ MODELS: dict[str, Entry] = {
     ),
     "hu-densenet161": Entry(partial(hu.Hu, hu.ENCODERS["densenet161"]), "hu", "the same behind DenseNet-161"),
     "hu-senet154": Entry(partial(hu.Hu, hu.ENCODERS["senet154"]), "hu", "the same behind SENet-154"),
-    "hu-resnet18-rooms": Entry(
-        partial(hu.Hu, **hu.ROOMS), "hu", "small ResNet-18 and the same parts, synthetic rooms"
-    ),
+    **{
+        f"hu-{encoder}-rooms": Entry(
+            partial(hu.Hu, make, **hu.ROOMS), "hu", f"small {title}, the same parts, synthetic rooms"
+        )
+        for (encoder, make), title in zip(hu.SMALL.items(), ("ResNet-18", "DenseNet", "SENet"), strict=True)
+    },
     "hu-resnet18-roads": Entry(
-        partial(hu.Hu, **hu.ROADS), "hu", "small ResNet-18 and the same parts, synthetic roads"
+        partial(hu.Hu, hu.SMALL["resnet18"], **hu.ROADS),
+        "hu",
+        "small ResNet-18, the same parts, synthetic roads",
     ),
 }
 

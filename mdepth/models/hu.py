@@ -48,12 +48,12 @@ from torch.nn import functional
 
 from mdepth.image import resize
 from mdepth.models.contract import DepthNetwork, Native
-from mdepth.models.encoders import IMAGENET, Encoder, densenet161, resnet18, resnet50
-from mdepth.models.encoders_senet import senet154
+from mdepth.models.encoders import IMAGENET, DenseNet, Encoder, densenet161, resnet18, resnet50
+from mdepth.models.encoders_senet import SENet, senet154
 from mdepth.shapes import Depth, Float, Image, Tensor
 
 __all__ = [
-    "ENCODERS", "ROADS", "ROOMS", "Decoder", "Hu", "MultiScaleFusion", "Refinement", "ResizedConv",
+    "ENCODERS", "ROADS", "ROOMS", "SMALL", "Decoder", "Hu", "MultiScaleFusion", "Refinement", "ResizedConv",
     "UpProjection",
 ]  # fmt: skip
 
@@ -323,12 +323,19 @@ def _twice(maps: Float[Tensor, "B C H W"]) -> Size:
     return 2 * maps.shape[-2], 2 * maps.shape[-1]
 
 
-SMALL: dict[str, Any] = {"encoder": partial(resnet18, width=24, form="torchvision"), "fusion": 4}
-ROOMS: dict[str, Any] = SMALL | {"image_size": (96, 128), "input_size": (96, 128)}
-"""``Hu`` for the small synthetic rooms: ResNet-18 with 24 channels where it has 64, a decoder from 96 to 6, a
+SMALL: dict[str, Callable[[], Encoder]] = {
+    "resnet18": partial(resnet18, width=24, form="torchvision"),
+    "densenet": partial(DenseNet, 24, (3, 6, 10, 8), 32, taken="before"),
+    "senet": partial(SENet, (1, 2, 4, 2), width=10, groups=4, reduction=8),
+}
+"""The same three kinds, small, each of one to one and a half million parameters: ResNet-18 with 24 channels
+where it has 64; 27 layers that add 24 channels each; 9 squeezed blocks whose 3x3 work in 4 groups.
+"""
+ROOMS: dict[str, Any] = {"fusion": 4, "image_size": (96, 128), "input_size": (96, 128)}
+"""``Hu`` for the small synthetic rooms, behind one of :data:`SMALL`: with ResNet-18 a decoder from 96 to 6, a
 quarter of MFF's width. The whole image goes in.
 """
-ROADS: dict[str, Any] = SMALL | {
-    "image_size": (64, 192), "input_size": (64, 192), "depth_range": (1.0, 80.0),
+ROADS: dict[str, Any] = {
+    "fusion": 4, "image_size": (64, 192), "input_size": (64, 192), "depth_range": (1.0, 80.0),
 }  # fmt: skip
 """``ROOMS`` for the small synthetic roads."""

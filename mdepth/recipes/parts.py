@@ -358,12 +358,13 @@ class Schedule:
 
 
 def edge_table(
-    prediction: Depth, target: Depth, valid: Valid, ids: list[str], threshold: float
+    prediction: Depth, target: Depth, valid: Valid, ids: list[str], threshold: float, *, border: bool = False
 ) -> dict[str, Any]:
     """Precision, recall and F1 of the depth edges (:func:`mdepth.metrics.edge_scores`), in the form of a
     protocol's scores; NaN for an image without edges.
     """
-    return _table(EDGES, partial(edge_scores, threshold=threshold), prediction, target, valid, ids)
+    scores = partial(edge_scores, threshold=threshold, border=border)
+    return _table(EDGES, scores, prediction, target, valid, ids)
 
 
 def bend_table(prediction: Depth, target: Depth, valid: Valid, ids: list[str]) -> dict[str, Any]:
