@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mdepth import __version__
-from mdepth.cli import book, data, evaluate, export, ledger, models, predict, runs
+from mdepth.cli import book, data, evaluate, export, ledger, mask, models, predict, runs
 from mdepth.cli.errors import Commands
 from mdepth.cli.output import Json, emit
 
@@ -28,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(short_help="Depth of photographs, folders and videos.")(predict.predict)
+app.command(short_help="Which pixels a depth network needs.")(mask.mask)
 app.command(short_help="Score a network, or predictions made elsewhere.")(evaluate.evaluate)
 app.command(short_help="List the networks.")(models.models)
 app.command(short_help="Write a network as an ONNX file.")(export.export)

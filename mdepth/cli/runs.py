@@ -227,12 +227,14 @@ def _told(item: Any, record: Any, place: Path, json: bool) -> dict[str, Any]:
 
 
 def _scores(
-    means: dict[str, dict[str, float]], metrics: Iterable[str] = ("abs_rel", "rmse", "delta1")
+    means: dict[str, dict[str, float]],
+    metrics: Iterable[str] = ("abs_rel", "rmse", "delta1", "own_rmse", "share", "sparseness"),
 ) -> str:
-    """A few metrics, one line a protocol or baseline."""
-    shown = [name for name in metrics if all(name in scores for scores in means.values())]
+    """A few metrics, one line a protocol or baseline that has one of them."""
+    shown = [name for name in metrics if any(name in scores for scores in means.values())]
     rows = [
-        (protocol, *("-" if scores[name] is None else f"{scores[name]:.3f}" for name in shown))
+        (protocol, *("-" if scores.get(name) is None else f"{scores[name]:.3f}" for name in shown))
         for protocol, scores in means.items()
+        if any(name in scores for name in shown)
     ]
     return table(("protocol", *shown), rows, right=shown)

@@ -133,6 +133,11 @@ class MaskSettings:
         if self.trained is not None and self.trained.network != self.network:
             raise ValueError(f"trained is about {self.trained.network}, not about {self.network}")
 
+    @property
+    def packaged(self) -> str:
+        """What the weights are called where they come with the package."""
+        return f"{self.predictor}-{self.network.removeprefix('hu-')}"
+
 
 Either = Settings | MaskSettings
 

@@ -246,7 +246,8 @@ def publish(run: Run) -> Path:
         raise DataError(
             f"{path}: {size} bytes in half precision, a published network may have {PUBLISHED_LIMIT}"
         )
-    target = weights.PRETRAINED / f"{run.settings().network}.safetensors"
+    settings = run.settings()
+    target = weights.PRETRAINED / f"{getattr(settings, 'packaged', settings.network)}.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
     return weights.save(state, target, dtype=torch.float16, about=_origin(run, record))
 
