@@ -110,7 +110,7 @@ MASKS = [
     ),
     _claim(
         "mask-beats-edges",
-        "Of as many pixels, a twentieth, those of the mask leave more of the answer than the strongest edges.",
+        "Of as many pixels, a twentieth, the mask's leave more of the answer than the strongest edges.",
         f"{SEES}: not the strongest edges of the image; the measure is ours",
         0.1,
         "under a tenth one would compute edges, which cost nothing",
@@ -134,7 +134,7 @@ MASKS = [
     ),
     _claim(
         "mask-beats-chance",
-        "Of as many pixels, a twentieth, those of the mask leave more of the answer than pixels drawn by lot.",
+        "Of as many pixels, a twentieth, the mask's leave more of the answer than pixels drawn by lot.",
         f"not in the papers; {OURS}",
         0.1,
         "under a tenth one would draw lots",
@@ -150,7 +150,7 @@ MASKS = [
     ),
     _claim(
         "mask-beats-gradients",
-        "Of as many pixels, a twentieth, those of the mask leave more of the answer than integrated gradients'.",
+        "Of as many pixels, a twentieth, the mask's leave more of the answer than those of integrated gradients.",
         "ICCV (recalled): saliency is no good for depth; the measure is ours",
         0.1,
         "under a tenth one would take what needs no training",
@@ -158,7 +158,7 @@ MASKS = [
     ),
     _claim(
         "mask-beats-occlusion",
-        "Of as many pixels, a twentieth, those of the mask leave more of the answer than by occlusion.",
+        "Of as many pixels, a twentieth, the mask's leave more of the answer than those of occlusion.",
         f"not in the papers; {OURS}",
         0.1,
         "under a tenth one would take what needs no training",
