@@ -150,7 +150,7 @@ MASKS = [
     ),
     _claim(
         "mask-beats-gradients",
-        "Of as many pixels, a twentieth, the mask's leave more of the answer than those of integrated gradients.",
+        "Of as many pixels, a twentieth, the mask's leave more of the answer than integrated gradients do.",
         "ICCV (recalled): saliency is no good for depth; the measure is ours",
         0.1,
         "under a tenth one would take what needs no training",
