@@ -103,7 +103,7 @@ class MaskSettings:
     """Code: 10 epochs."""
     batch: int = 8
     """Code: 8 on one device."""
-    rate: float = 0.002
+    rate: float = 0.004
     """Of Adam; code: 0.0001, all the way."""
     decay: float = 1e-4
     """Weight decay, added to the gradient; code."""
