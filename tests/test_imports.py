@@ -21,7 +21,9 @@ ROWS = [  # a part may import from lower rows, and from itself
 ]
 HEAVY = {
     "av",
+    "captum",
     "h5py",
+    "kornia",
     "lightning",
     "matplotlib",
     "onnx",
