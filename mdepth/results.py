@@ -81,7 +81,7 @@ class Record:
     """See ``RUN_FIELDS``."""
     metrics: dict[str, dict[str, Any]]
     """For every protocol: mean and pooled (metric -> number), per_image (metric -> numbers in the order of
-    ids).
+    ids); ids may be left out where nothing is kept image by image.
     """
     history: dict[str, list[float]]
     """Columns step, loss, lr, seconds."""
@@ -367,7 +367,7 @@ def _check_scores(scores: Any, place: str) -> None:
     image.
     """
     _check_fields(scores, PROTOCOL_FIELDS, place)
-    if len(scores["ids"]) != scores["n_images"]:
+    if len(scores["ids"]) != scores["n_images"] and (scores["ids"] or scores["per_image"]):
         raise DataError(
             f"{place}: field 'ids' has {len(scores['ids'])} entries, n_images is {scores['n_images']}"
         )

@@ -8,6 +8,7 @@ plotly figures and know no recipe and no record format beyond ``history``.
 
 from mdepth.plots.blocks import up_blocks
 from mdepth.plots.curves import loss_curves, timeline
+from mdepth.plots.diagram import Diagram
 from mdepth.plots.interactive import Interactive, point_cloud, point_clouds, setup_book, slider
 from mdepth.plots.maps import (
     colour_depth,
@@ -18,6 +19,7 @@ from mdepth.plots.maps import (
     overlay_points,
     templates,
 )
+from mdepth.plots.masks import colour_mask, picture_rows
 from mdepth.plots.network import architecture, u_shape
 from mdepth.plots.phases import interleave, kernel_phases
 from mdepth.plots.search import search_table
@@ -31,10 +33,12 @@ __all__ = [
     "COLOURS",
     "MAPS",
     "PALETTE",
+    "Diagram",
     "Interactive",
     "architecture",
     "colour_depth",
     "colour_error",
+    "colour_mask",
     "depth_grid",
     "error_map",
     "figure_bytes",
@@ -47,6 +51,7 @@ __all__ = [
     "overlay_depth",
     "overlay_points",
     "paths",
+    "picture_rows",
     "picture_slider",
     "point_cloud",
     "point_clouds",

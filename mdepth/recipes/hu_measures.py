@@ -35,7 +35,16 @@ from mdepth.models import DepthNetwork, build
 from mdepth.models.hu_masks import MaskPredictor
 from mdepth.recipes import hu_truth
 from mdepth.recipes.hu_settings import MaskSettings, Settings
-from mdepth.recipes.parts import BASELINE_IMAGES, edge_table, score, scores_of, step_table, targets, thinned
+from mdepth.recipes.parts import (
+    BASELINE_IMAGES,
+    edge_table,
+    score,
+    scores_of,
+    short,
+    step_table,
+    targets,
+    thinned,
+)
 from mdepth.shapes import Depth, Float, Image, Tensor, Valid
 
 __all__ = [
@@ -104,7 +113,7 @@ def measured(network: DepthNetwork, settings: Settings, train: Any, test: Any) -
     networks, and the steps of depth that all of them draw.
     """
     metrics = score(network, train, test, settings.protocols, metrics=PRINTED)
-    metrics = {key: thinned(table) if "@" in key else table for key, table in metrics.items()}
+    metrics = {key: short(table) if "@" in key else thinned(table) for key, table in metrics.items()}
     networks = {"": network} | (rivals() if settings.data == "rooms" else {})
     for name, one in networks.items():
         at = f"@{name}" if name else ""
@@ -117,12 +126,11 @@ def measured(network: DepthNetwork, settings: Settings, train: Any, test: Any) -
         )
         maps = prediction, seen.depth, seen.valid, seen.ids
         for threshold in THRESHOLDS:
-            table = edge_table(*maps, threshold)
-            metrics[f"edges-{threshold}{at}"] = thinned(table) if at else table
-        metrics[f"steps{at}"] = thinned(step_table(*maps))
+            metrics[f"edges-{threshold}{at}"] = short(edge_table(*maps, threshold))
+        metrics[f"steps{at}"] = short(step_table(*maps))
         if not name:
             for threshold in THRESHOLDS:
-                metrics[f"edges-{threshold}@border"] = thinned(edge_table(*maps, threshold, border=True))
+                metrics[f"edges-{threshold}@border"] = short(edge_table(*maps, threshold, border=True))
             metrics["terms"] = terms(*maps)
     return metrics
 
@@ -144,7 +152,7 @@ def terms(prediction: Depth, target: Depth, valid: Valid, ids: list[str]) -> dic
         "slopes": torch.stack([hu_gradient_loss(*maps, padding="valid") for maps in each]),
         "normals": torch.stack([hu_normal_loss(*maps, padding="valid") for maps in each]),
     }
-    return thinned(scores_of(values, ids, int(valid.sum())))
+    return short(scores_of(values, ids, int(valid.sum())))
 
 
 def measured_masks(
@@ -157,8 +165,8 @@ def measured_masks(
     masks = torch.cat([predict_mask(predictor, part) for part in parts(seen.image)])
     metrics = {"masked": errors(network, seen, masks, settings.fill)}
     for name, other in simple(masks).items():
-        metrics[f"masked@{name}"] = thinned(errors(network, seen, other, settings.fill))
-    metrics["masked@mean-map"] = thinned(baseline(network, seen, train))
+        metrics[f"masked@{name}"] = short(errors(network, seen, other, settings.fill))
+    metrics["masked@mean-map"] = short(baseline(network, seen, train))
     few = seen.first(COMPARED)
     opinions = {"learnt": masks[:COMPARED]} | {
         name: torch.cat([importance(name, network, part, seed=seed) for part in parts(few.image)])
@@ -264,11 +272,6 @@ def compared(
             table |= {f"rmse_{round(100 * share):02d}": truth[k] for k, share in enumerate(SHARES)}
             found[f"kept-{fill}@{name}"] = short(scores_of(table, seen.ids, int(seen.valid.sum())))
     return found
-
-
-def short(table: dict[str, Any]) -> dict[str, Any]:
-    """A table without its numbers image by image: a record is small."""
-    return table | {"per_image": {}}
 
 
 def searched(

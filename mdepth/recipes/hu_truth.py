@@ -16,7 +16,7 @@ from mdepth.image import sobel
 from mdepth.masks import answer, keep, remove
 from mdepth.models import DepthNetwork
 from mdepth.recipes.hu_data import repainted
-from mdepth.recipes.parts import scores_of
+from mdepth.recipes.parts import scores_of, short
 from mdepth.shapes import Bool, Float, Image, Tensor
 
 __all__ = ["BEST", "RINGS", "lift", "matched", "measured"]
@@ -73,7 +73,7 @@ def measured(
 
 def table(values: dict[str, Tensor], ids: list[str]) -> dict[str, Any]:
     """Numbers per image in the form of a protocol's scores, whose means are kept: a record is small."""
-    return scores_of(values, ids, 0) | {"per_image": {}}
+    return short(scores_of(values, ids, 0))
 
 
 def seen_truth(network: DepthNetwork, test: Any, count: int) -> dict[str, Tensor]:

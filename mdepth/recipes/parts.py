@@ -50,6 +50,7 @@ __all__ = [
     "red_kitchen",
     "score",
     "scores_of",
+    "short",
     "split_file",
     "split_in_time",
     "step_table",
@@ -341,6 +342,11 @@ def thinned(table: dict[str, Any]) -> dict[str, Any]:
     """Scores whose numbers image by image are of the first metric alone: a record is small."""
     name = next(iter(table["per_image"]))
     return table | {"per_image": {name: table["per_image"][name]}}
+
+
+def short(table: dict[str, Any]) -> dict[str, Any]:
+    """Scores without any number image by image."""
+    return table | {"per_image": {}, "ids": []}
 
 
 @dataclass(frozen=True)
