@@ -203,7 +203,7 @@ def simple(masks: Float[Tensor, "B 1 H W"]) -> dict[str, Float[Tensor, "B 1 H W"
 def errors(network: DepthNetwork, seen: Seen, masks: Float[Tensor, "B 1 H W"], fill: str) -> dict[str, Any]:
     """Of every image: ``rmse`` and ``abs_rel`` to the truth, ``own_rmse`` and ``own_rel`` to what the network
     says of the whole image, the loss's ``difference`` to it; the ``share`` that is kept, the mask's mean; the
-    ``sparseness``, the part of pixels at most at the threshold; the ``largest`` value.
+    ``sparseness``, the part of pixels above the threshold; the ``largest`` value.
     """
     found: dict[str, list[Tensor]] = {}
     every = zip(*(parts(each) for each in (seen.image, seen.depth, seen.valid, masks)), strict=True)

@@ -66,10 +66,10 @@ def test_keep_refuses() -> None:
         keep(torch.full((1, 1, 2, 2), torch.nan), 0.5)
 
 
-def test_sparseness_counts_what_is_at_most_the_threshold() -> None:
+def test_sparseness_counts_what_is_above_the_threshold() -> None:
     mask = torch.tensor([[0.025, 0.0251], [0.0, 1.0]]).view(2, 1, 1, 2)
     assert sparseness(mask).tolist() == [0.5, 0.5]
-    assert sparseness(mask, threshold=0.5).tolist() == [1.0, 0.5]
+    assert sparseness(mask, threshold=0.5).tolist() == [0.0, 0.5]
 
 
 @pytest.mark.parametrize("name", IMPORTANCE)
