@@ -30,14 +30,14 @@ from mdepth.recipes import Outcome
 from mdepth.recipes.hu_data import Batches, Views, datasets, describe, fingerprint, real_sets
 from mdepth.recipes.hu_measures import kept, measured, measured_masks
 from mdepth.recipes.hu_paper import CLAIMS, HYPERPARAMETERS, HYPERPARAMETERS_MASK
-from mdepth.recipes.hu_settings import VARIANTS, Either, MaskSettings, Settings, seeds, settings
+from mdepth.recipes.hu_settings import LAMBDAS, VARIANTS, Either, MaskSettings, Settings, seeds, settings
 from mdepth.recipes.imagenet import load_imagenet
 from mdepth.recipes.parts import Schedule, map_size, mean_depth
 from mdepth.shapes import DataError, Tensor
 from mdepth.train import History, fit, step_seed
 
 __all__ = [
-    "CLAIMS", "HYPERPARAMETERS", "HYPERPARAMETERS_MASK", "VARIANTS", "VERSION", "MaskSettings", "Settings",
+    "CLAIMS", "HYPERPARAMETERS", "HYPERPARAMETERS_MASK", "LAMBDAS", "VARIANTS", "VERSION", "MaskSettings", "Settings",
     "Stairs", "describe", "fingerprint", "looked_into", "loss", "mask_loss", "real_sets", "run", "seeds",
     "settings", "trained",
 ]  # fmt: skip
