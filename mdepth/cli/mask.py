@@ -71,8 +71,8 @@ def mask(
     else:
         for told in done:
             typer.echo(
-                f"{told['name']}: keeps {told['share']:.1%}, something of {told['sparseness']:.1%} of the pixels; "
-                f"depth differs by {told['rmse']:.3f} {job.unit} (rms) from that of the whole image"
+                f"{told['name']}: keeps {told['share']:.1%}, above 0.025 {told['sparseness']:.1%} of the "
+                f"pixels; depth differs by {told['rmse']:.3f} {job.unit} (rms) from that of the whole image"
             )
         typer.echo(f"written to {output}: {', '.join(FOLDERS)}")
     if failed:

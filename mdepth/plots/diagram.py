@@ -26,7 +26,7 @@ class Diagram:
     """
 
     @styled
-    def __init__(self, height: float, inches: float = 6.4) -> None:
+    def __init__(self, height: int | float, inches: int | float = 6.4) -> None:
         self.figure: Any = new_figure(inches, inches * height / 100)
         self.figure.set_layout_engine("none")
         self.axis: Any = self.figure.add_axes((0, 0, 1, 1))
@@ -35,7 +35,14 @@ class Diagram:
 
     @styled
     def box(
-        self, words: str, x: float, y: float, width: float = 20, height: float = 5, *, pale: bool = False
+        self,
+        words: str,
+        x: int | float,
+        y: int | float,
+        width: int | float = 20,
+        height: int | float = 5,
+        *,
+        pale: bool = False,
     ) -> None:
         """Something that is computed, its middle at (x, y); ``pale`` for what is only a value."""
         from matplotlib.patches import FancyBboxPatch
@@ -49,7 +56,9 @@ class Diagram:
         self.axis.text(x, y, words, ha="center", va="center", fontsize=9, zorder=3)
 
     @styled
-    def image(self, shown: Any, x: float, y: float, words: str = "", width: float = 24) -> float:
+    def image(
+        self, shown: Any, x: int | float, y: int | float, words: str = "", width: int | float = 24
+    ) -> float:
         """A picture with its middle at (x, y) and words below; says how high it is."""
         pixels = picture(shown)
         height = width * pixels.shape[0] / pixels.shape[1]
@@ -58,7 +67,7 @@ class Diagram:
         self.axis.text(x, y + height / 2 + 0.8, words, ha="center", va="top", fontsize=9, zorder=3)
         return height
 
-    def arrow(self, *points: tuple[float, float], words: str = "") -> None:
+    def arrow(self, *points: tuple[int | float, int | float], words: str = "") -> None:
         """Along some points, with its head at the last; words beside the last part."""
         from matplotlib.patches import FancyArrowPatch
 

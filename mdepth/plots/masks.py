@@ -11,7 +11,7 @@ from mdepth.plots.style import WIDTH, colour_map, new_figure, styled
 __all__ = ["colour_mask", "picture_rows"]
 
 
-def colour_mask(mask: Any, *, vmax: float | None = None) -> np.ndarray:
+def colour_mask(mask: Any, *, vmax: int | float | None = None) -> np.ndarray:
     """A mask as colours, (H, W, 3) in [0, 1], from 0 to ``vmax``, by default to its own largest value.
 
     Example:
