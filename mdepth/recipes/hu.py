@@ -38,8 +38,8 @@ from mdepth.train import History, fit, step_seed
 
 __all__ = [
     "CLAIMS", "HYPERPARAMETERS", "HYPERPARAMETERS_MASK", "LAMBDAS", "VARIANTS", "VERSION", "MaskSettings",
-    "Settings", "Stairs", "describe", "fingerprint", "looked_into", "loss", "mask_loss", "real_sets", "run", "seeds",
-    "settings", "trained",
+    "Settings", "Stairs", "describe", "fingerprint", "looked_into", "loss", "mask_loss", "real_sets", "run",
+    "seeds", "settings", "trained",
 ]  # fmt: skip
 
 VERSION = 1
