@@ -24,7 +24,7 @@ DRAWS = 16
 """Noisy copies of an image (``smoothgrad``), and steps from no image to the image (``integrated``)."""
 NOISE = 0.1
 """Standard deviation of their noise, of the range of colours."""
-WINDOW = 8
+WINDOW = 16
 """Side in pixels of what ``occlusion`` covers, moved by half of it."""
 
 
