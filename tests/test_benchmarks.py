@@ -323,3 +323,127 @@ def test_the_released_step_is_called_with_our_weights_and_batch(tmp_path: Path) 
         assert row["difference"] < (0.05 if row["form"] == "bf16" else 1e-6)
     assert rows[0]["difference"] == abs(rows[0]["loss"] - rows[0]["official_loss"])
     assert min(rows[0]["peak_mb"], rows[0]["official_peak_mb"]) > 0
+
+
+def tiny_masks() -> dict[str, Any]:
+    """Two mask predictors, the second smaller than the first."""
+    from mdepth.models.encoders_drn import drn_d_22
+    from mdepth.models.hu_masks import MaskPredictor
+
+    sizes = {"hu-mask": (4, (16, 8, 4)), "hu-mask-light": (2, (8, 4, 2))}
+    return {
+        name: MaskPredictor(partial(drn_d_22, width=width, widest=16), widths).eval()
+        for name, (width, widths) in sizes.items()
+    }
+
+
+def tiny_hu() -> Any:
+    """A small network of Hu et al. 2019; its encoder's last four maps have 4, 8, 16 and 32 channels."""
+    from mdepth.models.encoders import resnet18
+    from mdepth.models.hu import Hu
+
+    encoder = partial(resnet18, width=4, form="torchvision")
+    return Hu(encoder, (64, 96), (64, 96), fusion=2)
+
+
+def products_of(network: nn.Module, *inputs: torch.Tensor) -> int:
+    """Multiply-adds of the convolutions of one pass."""
+    found = []
+
+    def count(conv: nn.Conv2d, given: Any, made: torch.Tensor) -> None:
+        found.append(made.numel() * conv.weight[0].numel())
+
+    for conv in (each for each in network.modules() if isinstance(each, nn.Conv2d)):
+        conv.register_forward_hook(count)
+    with torch.no_grad():
+        network(*inputs)
+    return sum(found)
+
+
+def test_masks_are_predicted_in_every_form() -> None:
+    import hu
+
+    from mdepth.models import count_parameters
+
+    predictors, seen = tiny_masks(), torch.rand(1, 3, 40, 56)
+    rows = hu.measure_prediction(predictors, seen, turns=1)
+    forms = ["contiguous", "channels-last", "bf16", "bf16, contiguous"]
+    assert [(row["predictor"], row["form"]) for row in rows] == [
+        (name, form) for name in predictors for form in forms
+    ]
+    ms = {(row["predictor"], row["form"]): row["ms"] for row in rows}
+    counted = {name: products_of(predictor, seen) for name, predictor in predictors.items()}
+    for row in rows:
+        name, form = row["predictor"], row["form"]
+        assert row["speedup"] == pytest.approx(ms[name, "contiguous"] / row["ms"])
+        assert row["faster_than_paper"] == pytest.approx(ms["hu-mask", form] / row["ms"])
+        assert row["largest_difference"] < (0.05 if "bf16" in form else 1e-5)
+        assert (row["largest_difference"] > 1e-5) == ("bf16" in form)
+        assert row["parameters"] == count_parameters(predictors[name])
+        assert row["products"] == counted[name]
+        assert row["fewer_products"] == counted["hu-mask"] / counted[name]
+
+
+def test_a_search_of_a_few_steps_says_what_all_would_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    import hu
+
+    def seconds(calls: dict[str, Any], repeats: int) -> dict[str, float]:
+        _, history = calls["steps"]()
+        assert (len(history), len(calls["once"]()[1]), repeats) == (4, 0, 3)
+        return {"once": 0.5, "steps": 6.5, "hu-mask": 0.25, "hu-mask-light": 0.125}
+
+    monkeypatch.setattr(hu, "best_seconds", seconds)
+    rows = hu.measure_search("tiny", tiny_hu(), tiny_masks(), timed=4, turns=3)
+    assert [row["predictor"] for row in rows] == ["hu-mask", "hu-mask-light"]
+    for row, predicted in zip(rows, (250, 125), strict=True):
+        assert (row["timed_steps"], row["steps"], row["step_ms"]) == (4, 200, 1500)
+        assert row["sought_ms"] == 500 + 200 * 1500
+        assert (row["predicted_ms"], row["speedup"]) == (predicted, 300_500 / predicted)
+
+
+def test_a_fusion_is_measured_with_its_large_maps_and_without() -> None:
+    import hu
+
+    network = tiny_hu()
+    rows = hu.measure_fusion(network, 2, turns=1)
+    cases = [(part, mode) for part in ("MFF", "network") for mode in ("forward", "training")]
+    assert [(row["part"], row["mode"]) for row in rows] == cases
+    for row in rows:
+        assert row["speedup"] == row["plain_ms"] / row["fast_ms"]
+        assert row["less_memory"] == row["plain_peak_mb"] / row["fast_peak_mb"] > 1
+        assert row["plain_largest_mb"] == 4e-6 * 2 * 32 * 32 * 48  # the coarsest map, enlarged
+        assert row["plain_largest_mb"] < row["plain_peak_mb"]
+        assert row["fewer_products"] > 1
+        assert row["largest_difference"] < 1e-5
+    taps = 2 * 25 * 2 * 16 * 24  # of the finest map
+    assert [row["fast_largest_mb"] for row in rows[:2]] == [4e-6 * taps] * 2
+    for part, (forward, training) in ((network.fusion, rows[:2]), (network, rows[2:])):
+        gradients = 4e-6 * sum(each.numel() for each in part.parameters())
+        assert min(training["fast_peak_mb"], training["plain_peak_mb"]) > gradients
+        assert training["fast_peak_mb"] > forward["fast_peak_mb"]
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_step_of_the_mask_predictor_is_taken_apart(bf16: bool) -> None:
+    import hu
+
+    predictor, network = tiny_masks()["hu-mask-light"], tiny_hu()
+    rows = hu.measure_step(predictor, network, 2, turns=1)
+    whole, *parts = (row for row in rows if row["form"] == ("bf16" if bf16 else "fp32"))
+    assert whole["measured"] == "step"
+    assert min(whole["ms"], whole["peak_mb"]) > 0
+    assert {row["part"] for row in parts} == {
+        "G, forward", "G, backward", "G, Adam", "loss", "N, whole image", "N, masked image, forward",
+        "N, masked image, backward",
+    }  # fmt: skip
+    shares = {row["part"]: row["share"] for row in parts}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert whole["G_share"] + whole["N_share"] + shares["loss"] == pytest.approx(1)
+
+    step = hu.MaskStep(predictor, network, torch.rand(2, 3, 64, 96), bf16=bf16)
+    step.loss().backward()
+    at_once = [each.grad.clone() for each in step.predictor.parameters()]
+    step.parts()
+    for one, other in zip(at_once, step.predictor.parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one)
+    assert all(each.grad is None for each in step.network.parameters())

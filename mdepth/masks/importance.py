@@ -1,8 +1,10 @@
 r"""Opinions on which pixels count, one number a pixel, larger = more: what a learnt mask has to beat.
 
-Chance and a grid know nothing of the image; edges know the image and not the network; gradients and occlusion
-ask the network. Those of the last kind explain **one number**, and a depth map is many: here it is the mean
-of the depth (``saliency``, ``smoothgrad``, ``integrated``), or the mean change of depth (``occlusion``).
+Chance, spots and a grid know nothing of the image; edges know the image and not the network; gradients and
+occlusion ask the network. Spots are there because learnt masks are made of them, and whether pixels lie
+together matters to a network by itself. Those that ask the network explain **one number**, and a depth map is
+many: here it is the mean of the depth (``saliency``, ``smoothgrad``, ``integrated``), or the mean change of
+depth (``occlusion``).
 
 The attributions come from captum, Canny's edges from kornia.
 """
@@ -13,7 +15,7 @@ from typing import Any
 import torch
 
 from mdepth.image import sobel
-from mdepth.masks.objective import answer
+from mdepth.masks.objective import answer, blurred
 from mdepth.models.contract import DepthNetwork
 from mdepth.shapes import Float, Image, Tensor
 
@@ -24,6 +26,8 @@ DRAWS = 16
 """Noisy copies of an image (``smoothgrad``), and steps from no image to the image (``integrated``)."""
 NOISE = 0.1
 """Standard deviation of their noise, of the range of colours."""
+SPOT = 1 / 32
+"""Standard deviation of the blur that makes ``spots`` of noise, in widths of the image."""
 WINDOW = 16
 """Side in pixels of what ``occlusion`` covers, moved by half of it."""
 
@@ -34,10 +38,12 @@ def importance(name: str, network: DepthNetwork, seen: Image, *, seed: int = 0) 
     Only the order of the values means something, and only within an image.
 
     Args:
-        name: ``"random"``; ``"grid"`` (the pixels of ever finer lattices); ``"edges"`` (Sobel's response to
-            brightness); ``"canny"`` (the same, on the crest of the edge only); ``"saliency"`` (gradient of
-            the mean depth), ``"smoothgrad"`` (its mean over noisy copies), ``"integrated"`` (over images that
-            fade in from the mean colour); ``"occlusion"`` (change of the depth where a window is covered).
+        name: ``"random"``; ``"spots"`` (chance again, but pixels that lie together: noise, smoothed by a
+            thirty-second of the image's width); ``"grid"`` (the pixels of ever finer lattices); ``"edges"``
+            (Sobel's response to brightness); ``"canny"`` (the same, on the crest of the edge only);
+            ``"saliency"`` (gradient of the mean depth), ``"smoothgrad"`` (its mean over noisy copies),
+            ``"integrated"`` (over images that fade in from the mean colour); ``"occlusion"`` (change of the
+            depth where a window is covered).
         network: :func:`~mdepth.masks.frozen`.
         seen: images as the network sees them.
         seed: of chance and noise.
@@ -60,6 +66,10 @@ def importance(name: str, network: DepthNetwork, seen: Image, *, seed: int = 0) 
 def _random(network: DepthNetwork, seen: Image, seed: int) -> Importance:
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(len(seen), 1, *seen.shape[-2:], generator=generator).to(seen)
+
+
+def _spots(network: DepthNetwork, seen: Image, seed: int) -> Importance:
+    return blurred(_random(network, seen, seed), SPOT)
 
 
 def _grid(network: DepthNetwork, seen: Image, seed: int) -> Importance:
@@ -141,6 +151,7 @@ def _occlusion(network: DepthNetwork, seen: Image, seed: int) -> Importance:
 
 IMPORTANCE: dict[str, Callable[[DepthNetwork, Image, int], Importance]] = {
     "random": _random,
+    "spots": _spots,
     "grid": _grid,
     "edges": _edges,
     "canny": _canny,

@@ -61,7 +61,7 @@ COMPARED = 32
 """Test images on which they are."""
 SEARCHED = 8
 """Test images whose masks are also searched pixel by pixel."""
-CHEAP = ("random", "grid", "edges")
+CHEAP = ("random", "spots", "grid", "edges")
 RIVALS = {"eigen": "eigen-fine-rooms", "laina": "laina-resnet18-upproj-rooms"}
 """Networks of rooms beside whose edges those of N are held; the second is also asked whether masks that were
 made for another network serve it.

@@ -104,6 +104,15 @@ def test_grid_is_every_second_pixel_of_every_second_row_at_a_quarter() -> None:
     assert sixteenth[0, 0, ::4, ::4].all()
 
 
+def test_spots_are_chance_that_lies_together() -> None:
+    wide = torch.rand(1, 3, 96, 128)
+    spots, lots = (keep(importance(name, frozen(Brightness()), wide), 0.05) for name in ("spots", "random"))
+    assert spots.sum() == lots.sum()
+    neighbours = lambda mask: (mask[..., 1:] * mask[..., :-1]).sum() / mask.sum()
+    assert neighbours(spots) > 0.8
+    assert neighbours(lots) < 0.1
+
+
 def test_edges_and_crests_of_a_step() -> None:
     seen = torch.full((1, 3, 24, 32), 0.2)
     seen[..., 16:] = 0.8
@@ -117,7 +126,7 @@ def test_edges_and_crests_of_a_step() -> None:
 
 
 def test_unknown_opinion(seen) -> None:
-    with pytest.raises(ValueError, match="random, grid, edges"):
+    with pytest.raises(ValueError, match="random, spots, grid, edges"):
         importance("guess", frozen(Brightness()), seen)
 
 
