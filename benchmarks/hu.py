@@ -10,11 +10,11 @@ networks computed in 16 bits, what stands around them in 32.
   and channels-last. ``speedup`` is over the same predictor contiguous in 32 bits, ``faster_than_paper`` over
   the paper's predictor in the same form; ``products`` are multiply-adds. ``largest_difference`` is that from
   the mask of the contiguous form; goal: at most 1e-5 in 32 bits. The predictors are trained contiguous.
-- **search**: the same mask sought pixel by pixel, in 200 steps, through the small network of the rooms and
-  through the paper's with ResNet-50, both channels-last, as they are looked into. Of the large one only a few
-  steps are timed (``timed_steps``), and ``sought_ms`` is worked out from them: ``step_ms`` for every step,
-  and what is done once. ``speedup`` is the search over one prediction, contiguous. That a predictor has to be
-  trained first is in neither.
+- **search**: a mask of one image sought pixel by pixel, in 200 steps, through the small network of the rooms
+  and through the paper's with ResNet-50, both channels-last, as they are looked into. Of the large one a few
+  steps only are timed (``timed_steps``), and ``sought_ms`` is worked out from them: ``step_ms`` for every
+  step, and what is done once. ``speedup`` is the search over one prediction for the same image, contiguous.
+  That a predictor has to be trained first is in neither.
 - **fusion**: MFF and the whole network with ResNet-50, plain and fast, with the same weights. "Forward" is in
   evaluation mode without gradients, "training" is forward and backward in training mode, without an
   optimiser's step. ``peak_mb`` is that of all tensors that live at once beyond weights and input, gradients
@@ -97,7 +97,7 @@ def measure_prediction(predictors: dict[str, MaskPredictor], seen: Tensor, turns
 def measure_search(
     name: str, network: DepthNetwork, predictors: dict[str, MaskPredictor], timed: int, turns: int
 ) -> list[Row]:
-    """Rows of a search through a network, each beside a predictor of the same mask."""
+    """Rows of a search through a network, each beside a predictor that sees the same image."""
     network = frozen(network).to(memory_format=torch.channels_last)
     seen = network.view(torch.rand(1, 3, *network.image_size))
     calls: dict[str, Any] = {

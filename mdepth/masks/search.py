@@ -42,6 +42,9 @@ def find_mask(
     Returns:
         The masks, and the objective before every step.
 
+    Raises:
+        ValueError: ``start`` is not between 0 and 1.
+
     Source: Hu et al. 2019 (ICCV), the form that the paper sets out from (from memory, not checked).
 
     Example:
@@ -52,6 +55,8 @@ def find_mask(
         >>> objective[2] < objective[0]
         True
     """
+    if not 0 < start < 1:
+        raise ValueError(f"start must lie between 0 and 1, got {start}: from its ends no mask ever moves")
     with torch.no_grad():
         target = answer(network, seen)
     first = torch.full_like(seen[:, :1], start).logit()
@@ -62,9 +67,8 @@ def find_mask(
         found = mask_objective(network, seen, logits.sigmoid(), fill=fill, target=target)
         loss = found.loss(sparsity)
         optimiser.zero_grad()
-        (
-            len(seen) * loss
-        ).backward()  # a mean over images: what one pixel feels must not depend on the others
+        together = len(seen) * loss  # the loss is a mean over images: no image may feel the number of others
+        together.backward()
         optimiser.step()
         history.append(loss.item())
     return logits.sigmoid().detach(), history

@@ -47,8 +47,13 @@ class DRN(Encoder):
     Args:
         width: channels of the first layer, w in the table above.
         widest: no layer has more channels than that; ``None`` for no limit.
+        coarsest: largest stride, 8 or 4. With 4, layer 4 does not halve the sides, and all strides of 8 in the
+            table are 4: for images of half the paper's sides, whose last map is then as large as the paper's.
 
-    A side of n pixels becomes ceil(n / 2) at layers 2, 3 and 4. Any size goes in.
+    A side of n pixels becomes ceil(n / 2) at layers 2, 3 and, where ``coarsest`` is 8, 4. Any size goes in.
+
+    Raises:
+        ValueError: another ``coarsest``.
 
     Source: Yu, Koltun and Funkhouser, "Dilated residual networks" (CVPR 2017), architecture D.
 
@@ -58,13 +63,15 @@ class DRN(Encoder):
         [(2, 30, 50), (16, 4, 7), (64, 4, 7)]
     """
 
-    strides = (1, 1, 2, 4, 8, 8, 8, 8, 8)
-
-    def __init__(self, width: int = 16, *, widest: int | None = None) -> None:
+    def __init__(self, width: int = 16, *, widest: int | None = None, coarsest: int = 8) -> None:
         super().__init__()
+        if coarsest not in (4, 8):
+            raise ValueError(f"coarsest must be 4 or 8, got {coarsest}")
+        self.strides = (1, 1, 2, *(min(stride, coarsest) for stride in (4, 8, 8, 8, 8, 8)))
+        steps = [step if coarsest == 8 or layer != 4 else 1 for layer, step in enumerate(STEPS)]
         self.channels = tuple(min(width * times, widest or width * times) for times in CHANNELS)
         inputs = 3
-        for layer, (outputs, step, dilation) in enumerate(zip(self.channels, STEPS, DILATIONS, strict=True)):
+        for layer, (outputs, step, dilation) in enumerate(zip(self.channels, steps, DILATIONS, strict=True)):
             if layer in RESIDUAL:
                 blocks = _Dilated(inputs, outputs, step, dilation), _Dilated(outputs, outputs, 1, dilation)
                 self.add_module(f"layer{layer}", nn.Sequential(*blocks))
@@ -84,7 +91,7 @@ class DRN(Encoder):
         return maps
 
 
-def drn_d_22(*, width: int = 16, widest: int | None = None) -> DRN:
+def drn_d_22(*, width: int = 16, widest: int | None = None, coarsest: int = 8) -> DRN:
     """DRN-D-22: 22 layers with weights, counted with the classifier; 512 channels at stride 8.
 
     Example:
@@ -94,7 +101,7 @@ def drn_d_22(*, width: int = 16, widest: int | None = None) -> DRN:
         >>> encoder.channels[-1], sum(parameter.numel() for parameter in encoder.parameters())
         (512, 15880752)
     """
-    return DRN(width, widest=widest)
+    return DRN(width, widest=widest, coarsest=coarsest)
 
 
 class _Dilated(ResidualBlock):
