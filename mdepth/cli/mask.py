@@ -46,6 +46,9 @@ def mask(
     other papers come with a mask predictor each; for another network give the one that `mdepth train
     hu/mask-...` left, or --search. Released weights of Hu et al. 2019 are recognised by their names.
 
+    If depth from the mask differs no more with white under it than with the picture, the network reads the
+    outline of the mask and not the pixels that it keeps.
+
     Example: mdepth mask photo.jpg --output out
     """
     if search < 0 or sparsity < 0:
@@ -72,7 +75,8 @@ def mask(
         for told in done:
             typer.echo(
                 f"{told['name']}: keeps {told['share']:.1%}, above 0.025 {told['sparseness']:.1%} of the "
-                f"pixels; depth differs by {told['rmse']:.3f} {job.unit} (rms) from that of the whole image"
+                f"pixels; depth differs by {told['rmse']:.3f} {job.unit} (rms) from that of the whole image, "
+                f"with white under the mask by {told['white']:.3f}"
             )
         typer.echo(f"written to {output}: {', '.join(FOLDERS)}")
     if failed:
@@ -153,7 +157,7 @@ def _predictor(path: Path | None, model: str | None, weights: Path | None) -> tu
     if path is None:
         name = model or DEFAULT
         try:
-            path = files.pretrained(f"hu-mask-light-{name.removeprefix('hu-')}")
+            path = files.pretrained(f"hu-mask-small-{name.removeprefix('hu-')}")
         except ValueError:
             path = None
         if path is None or weights is not None:
@@ -194,7 +198,7 @@ def _one(frame: Any, job: _Job, *, alone: bool) -> dict[str, Any] | str:
 
     import torch
 
-    from mdepth.masks import answer, find_mask, place, predict_mask, remove, sparseness
+    from mdepth.masks import answer, find_mask, moved_by, place, predict_mask, remove, sparseness
     from mdepth.shapes import DataError
 
     try:
@@ -225,6 +229,7 @@ def _one(frame: Any, job: _Job, *, alone: bool) -> dict[str, Any] | str:
         "sparseness": sparseness(mask).item(),
         "largest": mask.max().item(),
         "rmse": (left - whole).square().mean().sqrt().item(),
+        "white": moved_by(job.network, seen, mask, content=torch.ones_like(seen)).item(),
         "files": {kind: str(path) for kind, path in files.items()},
     }
 

@@ -11,17 +11,18 @@ keeps as little as it can, while N still says of the masked image what it says o
   predictor gives at once;
 * :mod:`~mdepth.masks.importance`: other opinions on which pixels count: chance, a grid, edges, gradients,
   occlusion;
-* :mod:`~mdepth.masks.judging`: the best pixels by any opinion, as many of each, and how well N does on them.
+* :mod:`~mdepth.masks.judging`: the best pixels by any opinion, as many of each, and how well N does on them;
+  and whether it is the pixels that N reads, or the outline of the mask.
 
 Nothing here looks at the true depth: the target is N's own answer, right or wrong.
 """
 
 from mdepth.masks.importance import IMPORTANCE, importance
-from mdepth.masks.judging import Curve, curve, keep, sparseness
+from mdepth.masks.judging import Curve, curve, keep, moved_by, sparseness
 from mdepth.masks.objective import FILLS, Objective, answer, frozen, mask_objective, remove
 from mdepth.masks.search import find_mask, place, predict_mask
 
 __all__ = [
     "FILLS", "IMPORTANCE", "Curve", "Objective", "answer", "curve", "find_mask", "frozen", "importance",
-    "keep", "mask_objective", "place", "predict_mask", "remove", "sparseness",
+    "keep", "mask_objective", "moved_by", "place", "predict_mask", "remove", "sparseness",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from mdepth.masks.objective import Fill, Mask, answer, remove
 from mdepth.models.contract import DepthNetwork
 from mdepth.shapes import Float, Image, Tensor
 
-__all__ = ["THRESHOLD", "Curve", "curve", "keep", "sparseness"]
+__all__ = ["THRESHOLD", "Curve", "curve", "keep", "moved_by", "sparseness"]
 
 THRESHOLD = 0.025
 """Above it a pixel of a mask counts as kept; the paper's, from memory, not checked."""
@@ -59,6 +59,40 @@ def sparseness(mask: Mask, threshold: float = THRESHOLD) -> Float[Tensor, " B"]:
         [0.25]
     """
     return (mask > threshold).flatten(1).float().mean(dim=1)
+
+
+@torch.no_grad()
+def moved_by(
+    network: DepthNetwork, seen: Image, mask: Mask, *, fill: Fill = "mean", content: Image | None = None
+) -> Float[Tensor, " B"]:
+    r"""How far a network's answers are off when images are masked: of every image the root mean square
+    difference to its answer to the whole one.
+
+    With ``content``, something else lies under the mask than the image: :math:`N(F + M\, (C - F))`. A mask
+    can **draw**: where it ends, the network sees an edge. If white, or another image, under the same mask
+    moves the answer no farther than the image itself does, then the network reads the mask's outline and not
+    the pixels that it keeps.
+
+    Args:
+        network: :func:`~mdepth.masks.frozen`.
+        seen: images as the network sees them.
+        mask: of their size.
+        fill: what stands in for removed pixels.
+        content: what is masked, if not the images themselves.
+
+    Source: ours.
+
+    Example:
+        >>> from mdepth.masks import frozen
+        >>> from mdepth.models import build
+        >>> network = frozen(build("eigen-coarse-rooms"))
+        >>> seen = network.view(torch.rand(2, 3, 96, 128))
+        >>> moved_by(network, seen, torch.ones_like(seen[:, :1])).tolist()
+        [0.0, 0.0]
+    """
+    whole = answer(network, seen)
+    left = answer(network, remove(seen if content is None else content, mask, fill, network.mean))
+    return (left - whole).square().mean(dim=(1, 2, 3)).sqrt()
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ __all__ = ["FILLS", "Fill", "Mask", "Objective", "answer", "frozen", "mask_objec
 Mask = Float[Tensor, "B 1 H W"]
 """How much of every pixel is kept, from 0 to 1."""
 Fill = str
-FILLS = ("mean", "black", "blur", "infill")
+FILLS = ("mean", "black", "blur", "infill", "other")
 """What can stand in for a removed pixel; see :func:`remove`."""
 GREY = (0.485, 0.456, 0.406)
 """Mean colour of ImageNet's images."""
@@ -72,13 +72,16 @@ def remove(image: Image, mask: Mask, fill: Fill = "mean", mean: tuple[float, flo
       stay, outlines go.
     * ``"infill"``: F is spread from what is kept (:func:`infill`), so that a masked image has no hole. Only
       for masks of 0 and 1: one that keeps a hundredth of every pixel would be given the whole image back.
+    * ``"other"``: F is the next image of the batch. On an even fill a mask can *draw*: its outline is an edge
+      that the network sees, whatever the pixels show. On an image a line of its own is hard to see.
 
     Args:
         image: in [0, 1].
         mask: in [0, 1].
 
     Raises:
-        ValueError: an unknown fill, or "infill" for a mask that is not 0 or 1 everywhere.
+        ValueError: an unknown fill, "infill" for a mask that is not 0 or 1 everywhere, or "other" for a
+            single image.
 
     Source: Hu et al. 2019 (ICCV), released code ("mean"); the others are ours.
 
@@ -97,6 +100,10 @@ def remove(image: Image, mask: Mask, fill: Fill = "mean", mean: tuple[float, flo
         if not ((mask == 0) | (mask == 1)).all():
             raise ValueError("infill needs a mask of 0 and 1: a faint mask would give the whole image back")
         other = infill(image, mask, mean)
+    elif fill == "other":
+        if len(image) < 2:
+            raise ValueError("the fill 'other' takes the next image of the batch: give two or more")
+        other = image.roll(1, dims=0)
     else:
         raise ValueError(f"fill must be one of {', '.join(FILLS)}, got {fill!r}")
     return other + mask * (image - other)

@@ -35,7 +35,7 @@ def find_mask(
         network: :func:`~mdepth.masks.frozen`.
         seen: images as the network sees them; each is searched for itself, side by side.
         sparsity: lambda, what a whole mask costs.
-        fill: what stands in for removed pixels, not "infill".
+        fill: what stands in for removed pixels, "mean", "black", "blur" or "other".
         steps, rate: of Adam.
         start: the mask begins with this everywhere.
 

@@ -47,8 +47,8 @@ class DRN(Encoder):
     Args:
         width: channels of the first layer, w in the table above.
         widest: no layer has more channels than that; ``None`` for no limit.
-        coarsest: largest stride, 8 or 4. With 4, layer 4 does not halve the sides, and all strides of 8 in the
-            table are 4: for images of half the paper's sides, whose last map is then as large as the paper's.
+        coarsest: largest stride, 8 or 4. With 4, layer 4 does not halve the sides, and every 8 in the table
+            is a 4: for images of half the paper's sides, whose last map is then as large as the paper's.
 
     A side of n pixels becomes ceil(n / 2) at layers 2, 3 and, where ``coarsest`` is 8, 4. Any size goes in.
 

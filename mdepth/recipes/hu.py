@@ -156,6 +156,9 @@ def learn_mask(
     with torch.random.fork_rng():
         torch.manual_seed(step_seed(seed, 0, stream=1_100))
         predictor = mask_predictor(settings.predictor)
+    predictor.decoder.to(
+        memory_format=torch.channels_last
+    )  # a third faster; the encoder's few channels cannot
     if settings.init == "imagenet":
         load_imagenet(predictor.encoder, "drn_d_22")
     adam = torch.optim.Adam(predictor.parameters(), lr=settings.rate, weight_decay=settings.decay, fused=True)

@@ -16,7 +16,7 @@ from torch import nn
 from mdepth import weights
 from mdepth.evaluate import mean_map_baseline
 from mdepth.image import resize
-from mdepth.losses_hu import hu_depth_loss, hu_gradient_loss, hu_normal_loss
+from mdepth.losses import hu_depth_loss, hu_gradient_loss, hu_loss, hu_normal_loss
 from mdepth.masks import (
     IMPORTANCE,
     answer,
@@ -26,6 +26,7 @@ from mdepth.masks import (
     importance,
     keep,
     mask_objective,
+    moved_by,
     predict_mask,
     remove,
     sparseness,
@@ -166,6 +167,11 @@ def measured_masks(
     metrics = {"masked": errors(network, seen, masks, settings.fill)}
     for name, other in simple(masks).items():
         metrics[f"masked@{name}"] = short(errors(network, seen, other, settings.fill))
+    for name, content in {
+        "swapped": seen.image.roll(1, dims=0),
+        "white": torch.ones_like(seen.image),
+    }.items():
+        metrics[f"masked@{name}"] = short(errors(network, seen, masks, "mean", content))
     metrics["masked@mean-map"] = short(baseline(network, seen, train))
     few = seen.first(COMPARED)
     opinions = {"learnt": masks[:COMPARED]} | {
@@ -200,16 +206,24 @@ def simple(masks: Float[Tensor, "B 1 H W"]) -> dict[str, Float[Tensor, "B 1 H W"
 
 
 @torch.no_grad()
-def errors(network: DepthNetwork, seen: Seen, masks: Float[Tensor, "B 1 H W"], fill: str) -> dict[str, Any]:
+def errors(
+    network: DepthNetwork,
+    seen: Seen,
+    masks: Float[Tensor, "B 1 H W"],
+    fill: str,
+    content: Image | None = None,
+) -> dict[str, Any]:
     """Of every image: ``rmse`` and ``abs_rel`` to the truth, ``own_rmse`` and ``own_rel`` to what the network
     says of the whole image, the loss's ``difference`` to it; the ``share`` that is kept, the mask's mean; the
-    ``sparseness``, the part of pixels above the threshold; the ``largest`` value.
+    ``sparseness``, the part of pixels above the threshold; the ``largest`` value. With ``content``, that lies
+    under the masks instead of the images.
     """
     found: dict[str, list[Tensor]] = {}
-    every = zip(*(parts(each) for each in (seen.image, seen.depth, seen.valid, masks)), strict=True)
-    for image, depth, valid, mask in every:
+    under = seen.image if content is None else content
+    every = zip(*(parts(each) for each in (seen.image, under, seen.depth, seen.valid, masks)), strict=True)
+    for image, inside, depth, valid, mask in every:
         whole = answer(network, image)
-        left = answer(network, remove(image, mask, fill, network.mean))
+        left = answer(network, remove(inside, mask, fill, network.mean))
         known = torch.ones_like(valid)
         values = {
             "rmse": _mean((left - depth).square(), valid).sqrt(),
@@ -217,8 +231,7 @@ def errors(network: DepthNetwork, seen: Seen, masks: Float[Tensor, "B 1 H W"], f
             "own_rmse": _mean((left - whole).square(), known).sqrt(),
             "own_rel": _mean((left - whole).abs() / whole.clamp(min=0.1), known),
             "difference": torch.stack(
-                [mask_objective(network, i[None], m[None], fill=fill, target=w[None]).difference
-                 for i, m, w in zip(image, mask, whole, strict=True)]
+                [hu_loss(a[None], b[None], known[:1]) for a, b in zip(left, whole, strict=True)]
             ),
             "share": mask.mean(dim=(1, 2, 3)),
             "sparseness": sparseness(mask),
@@ -254,7 +267,7 @@ def compared(
 ) -> dict[str, dict[str, Any]]:
     """``kept-<fill>@<opinion>``: of every image ``own_10``, the RMSE to the network's own answer where the
     tenth of the pixels that an opinion ranks first is kept, and ``rmse_10``, that to the truth; for all
-    :data:`SHARES`. ``least`` is the learnt opinion upside down.
+    :data:`SHARES`; and :func:`swapped`. ``least`` is the learnt opinion upside down.
     """
     fills = ("mean", "black", "blur", "infill") if settings.compared == "all" else ("mean", "infill")
     found = {}
@@ -270,7 +283,21 @@ def compared(
             truth = torch.cat([each.truth for each in curves if each.truth is not None], dim=1)
             table = {f"own_{round(100 * share):02d}": own[k] for k, share in enumerate(SHARES)}
             table |= {f"rmse_{round(100 * share):02d}": truth[k] for k, share in enumerate(SHARES)}
+            if fill == "mean":
+                table |= swapped(network, seen.image, values)
             found[f"kept-{fill}@{name}"] = short(scores_of(table, seen.ids, int(seen.valid.sum())))
+    return found
+
+
+def swapped(network: DepthNetwork, images: Image, order: Tensor) -> dict[str, Tensor]:
+    """``swapped_10``: as ``own_10``, but under the mask lies the next image, so that of the image itself only
+    the outline of the mask is left.
+    """
+    found = {}
+    for share in SHARES:
+        every = zip(parts(images), parts(keep(order, share)), parts(images.roll(1, dims=0)), strict=True)
+        moved = [moved_by(network, image, mask, content=other) for image, mask, other in every]
+        found[f"swapped_{round(100 * share):02d}"] = torch.cat(moved)
     return found
 
 

@@ -421,7 +421,7 @@ HYPERPARAMETERS_MASK = [
     _g("a removed pixel is", "the mean colour", "code", SAME, black="black", blur="the blurred image"),
     _g("difference of two answers", "that of the depth network's loss, border and all", "code", SAME),
     _g("optimiser", "Adam, weight decay 0.0001", "code", SAME),
-    _g("rate", "0.0001, all the way", "code", "0.004; 20 steps up, half a cosine down",
+    _g("rate", "0.0001, all the way", "code", "0.002; 20 steps up, half a cosine down",
        why="from random weights and in minutes"),
     _g("batch", "8 on one device, 64 on eight", "code", "8", "8"),
     _g("steps", "10 epochs of 6,336", "code", f"{800:,}", f"{63_360:,}", rooms=f"{800:,}", why=MINUTES,

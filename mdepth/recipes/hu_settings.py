@@ -88,11 +88,11 @@ class MaskSettings:
     come with the package.
     """
     data: Data
-    predictor: str = "hu-mask-light"
+    predictor: str = "hu-mask-small"
     """Code: a dilated residual network of 25 million parameters."""
     sparsity: float = 5.0
     """Lambda, what a mask that keeps everything costs; code: 5."""
-    fill: Literal["mean", "black", "blur"] = "mean"
+    fill: Literal["mean", "black", "blur", "other"] = "mean"
     """What stands in for a removed pixel; code: the mean colour, by multiplying the normalised image."""
     init: Literal["random", "imagenet"] = "random"
     """Where the predictor's encoder comes from; code: ImageNet."""
@@ -103,7 +103,7 @@ class MaskSettings:
     """Code: 10 epochs."""
     batch: int = 8
     """Code: 8 on one device."""
-    rate: float = 0.004
+    rate: float = 0.002
     """Of Adam; code: 0.0001, all the way."""
     decay: float = 1e-4
     """Weight decay, added to the gradient; code."""

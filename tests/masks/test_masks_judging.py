@@ -6,13 +6,16 @@ from test_masks_objective import Brightness
 
 from mdepth.masks import (
     IMPORTANCE,
+    answer,
     curve,
     find_mask,
     frozen,
     importance,
     keep,
+    moved_by,
     place,
     predict_mask,
+    remove,
     sparseness,
 )
 from mdepth.models import build
@@ -111,6 +114,22 @@ def test_spots_are_chance_that_lies_together() -> None:
     beside = [(mask[..., 1:] * mask[..., :-1]).sum() / mask.sum() for mask in (spots, lots)]
     assert beside[0] > 0.8
     assert beside[1] < 0.1
+
+
+def test_what_lies_under_a_mask_can_be_exchanged(seen) -> None:
+    network = frozen(Brightness())
+    whole = answer(network, seen)
+    everything = torch.ones_like(seen[:, :1])
+    assert moved_by(network, seen, everything).tolist() == [0.0, 0.0]
+    expected = (whole - answer(network, seen.roll(1, dims=0))).square().mean(dim=(1, 2, 3)).sqrt()
+    torch.testing.assert_close(moved_by(network, seen, everything, content=seen.roll(1, dims=0)), expected)
+    half = 0.5 * everything
+    expected = (whole - answer(network, remove(seen, half, "black"))).square().mean(dim=(1, 2, 3)).sqrt()
+    torch.testing.assert_close(moved_by(network, seen, half, fill="black"), expected)
+    nothing = 0 * everything  # then it does not matter what is under it
+    torch.testing.assert_close(
+        moved_by(network, seen, nothing, content=torch.ones_like(seen)), moved_by(network, seen, nothing)
+    )
 
 
 def test_edges_and_crests_of_a_step() -> None:

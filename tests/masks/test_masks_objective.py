@@ -100,6 +100,12 @@ def test_what_an_empty_mask_leaves(seen) -> None:
     blurred = remove(seen, nothing, "blur")
     torch.testing.assert_close(blurred.mean(), seen.mean(), atol=0.01, rtol=0)
     assert blurred.std() < 0.3 * seen.std()
+    assert torch.equal(remove(seen, nothing, "other"), seen.roll(1, dims=0))
+
+
+def test_another_image_stands_in_only_where_there_is_one(seen) -> None:
+    with pytest.raises(ValueError, match="two or more"):
+        remove(seen[:1], soft(seen[:1]), "other")
 
 
 @pytest.mark.parametrize("fill", ["mean", "black", "blur"])

@@ -145,6 +145,15 @@ def test_half_pixels_would_be_another_mask(monkeypatch: pytest.MonkeyPatch) -> N
     assert (predictor(x) - before).abs().max() > 1e-4
 
 
+def test_a_finer_encoder_halves_the_sides_once_less() -> None:
+    maps = DRN(2, coarsest=4)(torch.zeros(1, 3, 30, 50))
+    assert [tuple(each.shape[-2:]) for each in maps] == [(30, 50)] * 2 + [(15, 25)] + [(8, 13)] * 6
+    assert DRN(2, coarsest=4).strides == (1, 1, 2, 4, 4, 4, 4, 4, 4)
+    assert count_parameters(DRN(2, coarsest=4)) == count_parameters(DRN(2))
+    with pytest.raises(ValueError, match="coarsest"):
+        DRN(2, coarsest=16)
+
+
 def test_black_is_not_what_is_left_out() -> None:
     """The mask multiplies the normalised image, in which 0 is the mean colour."""
     predictor = tiny()
@@ -155,7 +164,8 @@ def test_black_is_not_what_is_left_out() -> None:
 
 
 def test_names() -> None:
-    assert list(MASK_PREDICTORS) == ["hu-mask", "hu-mask-light"]
-    assert count_parameters(mask_predictor("hu-mask-light")) < 2_000_000  # at most 4 MB in 16 bits
+    assert list(MASK_PREDICTORS) == ["hu-mask", "hu-mask-light", "hu-mask-small"]
+    for name in ("hu-mask-light", "hu-mask-small"):
+        assert count_parameters(mask_predictor(name)) < 2_000_000  # at most 4 MB in 16 bits
     with pytest.raises(ValueError, match=r"unknown mask predictor 'mask'; choose one of hu-mask, hu-mask-li"):
         mask_predictor("mask")
