@@ -101,6 +101,22 @@ MASKS = [
         metric="own_rmse", a="masked", b="masked@uniform", headline=True,
     ),
     _claim(
+        "mask-shows-its-pixels",
+        "Under its mask, an image leaves more of the answer than another image does under the same mask.",
+        f"not in the papers; {OURS}; a first look at one seed said no",
+        0.25,
+        "if it does not matter which pixels a mask keeps, it does not say which ones count",
+        metric="own_rmse", a="masked", b="masked@swapped", headline=True,
+    ),
+    _claim(
+        "edges-show-their-pixels",
+        "The same holds for the twentieth of the pixels with the strongest edges.",
+        f"not in the papers; {OURS}",
+        0.25,
+        "as for masks",
+        metric="own_05", metric_b="swapped_05", a="kept-mean@edges", b="kept-mean@edges", headline=True,
+    ),
+    _claim(
         "mask-is-of-its-image",
         "A mask leaves more of the answer than the mean of the masks of all images.",
         f"not in the papers; {OURS}",
