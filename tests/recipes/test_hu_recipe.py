@@ -23,8 +23,22 @@ from mdepth.models import DepthNetwork, build
 from mdepth.models.hu_masks import mask_predictor
 from mdepth.recipes import hu
 from mdepth.recipes.hu_data import Batches, Views, datasets, repainted
-from mdepth.recipes.hu_settings import FULL, KITCHEN_NET, LAMBDAS, LAPTOP, MASK, MASKS, NETS, NYU, PACKAGED
-from mdepth.recipes.hu_settings import PAPER_MASK, ROADS, ROOMS, MaskSettings, Settings
+from mdepth.recipes.hu_settings import (
+    FULL,
+    KITCHEN_NET,
+    LAMBDAS,
+    LAPTOP,
+    MASK,
+    MASKS,
+    NETS,
+    NYU,
+    PACKAGED,
+    PAPER_MASK,
+    ROADS,
+    ROOMS,
+    MaskSettings,
+    Settings,
+)
 from mdepth.recipes.parts import map_size
 from mdepth.shapes import DataError
 from mdepth.train import History
