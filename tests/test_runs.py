@@ -159,6 +159,23 @@ def test_killed_run_goes_on_in_one_of_two_processes(tmp_path: Path, monkeypatch:
     )
 
 
+def test_seconds_count_those_of_a_killed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed behind the last step, before the record was written: what is left takes no time, and yet the
+    record says how long the training took.
+    """
+    monkeypatch.setenv("TINY_PAUSE", "0.05")
+    run = Run("tiny", "line", "laptop", 0)
+    runs.work_folder(run).mkdir(parents=True)
+    recipe = sys.modules["mdepth.recipes.tiny"]
+    recipe.run(run.settings(), run.seed, folder=runs.work_folder(run), name=str(run), progress=False)
+    start = time.perf_counter()
+    record = runs.load_or_run(run, progress=False)
+    elapsed = time.perf_counter() - start
+    assert record.run["train_seconds"] >= 20 * 0.05
+    assert record.run["seconds"] >= record.run["train_seconds"]
+    assert record.run["seconds"] - elapsed >= 0.9 * record.run["train_seconds"]
+
+
 def test_plan_and_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert [str(run) for run in runs.plan("laptop", "tiny")] == [
         "tiny/line (laptop, seed 0)",

@@ -18,6 +18,7 @@ from mdepth.results import Record, root
 from mdepth.runs.machine import commit, hardware, peak_memory_mb, versions
 from mdepth.runs.run import Run
 from mdepth.shapes import DataError
+from mdepth.train import CHECKPOINT, read_checkpoint
 
 __all__ = [
     "folder",
@@ -176,8 +177,8 @@ def _execute(run: Run, progress: bool, say: Callable[[str], None]) -> Record:
     """Train, evaluate, and write the record."""
     place, work = folder(run), work_folder(run)
     say(f"{run}: running")
-    start = time.perf_counter()
     work.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter() - _spent(work)
     outcome = recipes.get(run.source).run(
         run.settings(), run.seed, folder=work, name=str(run), progress=progress
     )
@@ -188,6 +189,15 @@ def _execute(run: Run, progress: bool, say: Callable[[str], None]) -> Record:
     shutil.rmtree(work)
     say(f"{run}: done in {seconds:.0f} s")
     return results.read(place)
+
+
+def _spent(work: Path) -> float:
+    """Seconds of training that a killed run had behind it at its last checkpoint."""
+    path = work / CHECKPOINT
+    if not path.is_file():
+        return 0.0
+    seconds = read_checkpoint(path)["history"]["seconds"]
+    return seconds[-1] if seconds else 0.0
 
 
 def _columns(outcome: recipes.Outcome) -> dict[str, list[float]]:
