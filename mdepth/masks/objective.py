@@ -19,7 +19,7 @@ from mdepth.losses import hu_loss
 from mdepth.models.contract import DepthNetwork
 from mdepth.shapes import Float, Image, Tensor
 
-__all__ = ["FILLS", "Fill", "Mask", "Objective", "answer", "frozen", "mask_objective", "remove"]
+__all__ = ["FILLS", "Mask", "Objective", "answer", "frozen", "mask_objective", "remove"]
 
 Mask = Float[Tensor, "B 1 H W"]
 """How much of every pixel is kept, from 0 to 1."""
