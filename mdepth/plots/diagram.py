@@ -21,7 +21,7 @@ class Diagram:
         >>> sheet = Diagram(40)
         >>> sheet.box("N", 50, 10)
         >>> sheet.arrow((50, 13), (50, 30))
-        >>> sheet.figure.get_figwidth()
+        >>> float(sheet.figure.get_figwidth())
         6.4
     """
 

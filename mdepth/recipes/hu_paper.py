@@ -382,9 +382,7 @@ HYPERPARAMETERS = [
         slopes="depth, slopes", normals="depth, normals",
     ),
     _n("border of the slopes", "zeros", "code", SAME, borderless="none", why="it is a fake edge"),
-    _n(
-        "optimiser", "Adam, weight decay 0.0001", "code", SAME,
-    ),
+    _n("optimiser", "Adam, weight decay 0.0001", "code", SAME),
     _n("rate", "0.0001", "code", "0.002", why="from random weights and in minutes"),
     _n(
         "schedule", "divided by 10 after 5, 10 and 15 of 20 epochs", "code",
